@@ -1,0 +1,78 @@
+# Everything runs in .venv, which deploy/venv.sh makes once from requirements.lock.
+# `make help` lists the targets; with nothing but PATH and HOME in the environment they all work.
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PACKAGES := gateway ledger consent keys
+UV := uv==0.13.9
+
+DEMO_HOME ?= .demo
+DEMO_LANG ?= en
+ONCE ?=
+TESTS ?=
+ARGS ?=
+JOBS ?= auto
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: venv
+venv: ## make .venv from the lock file, once (PYTHON=/path/to/python3.12 to choose)
+	@PYTHON='$(PYTHON)' sh deploy/venv.sh
+
+.PHONY: demo
+demo: venv ## the whole story on real credit data (ONCE=1 exits after it, DEMO_LANG=zh tells it in Chinese)
+	@$(BIN)/chengxin --home '$(DEMO_HOME)' demo --lang '$(DEMO_LANG)' $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+.PHONY: test
+test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process)
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadgroup $(ARGS) $(TESTS)
+
+.PHONY: coverage
+coverage: venv ## the tests again, with a report of the lines they never reach
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS) $(TESTS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+
+.PHONY: lint
+lint: venv ## ruff, its format, bandit, and deptry (a dependency is declared and used, or neither)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/bandit --quiet --severity-level medium --configfile pyproject.toml --recursive $(PACKAGES)
+	@$(BIN)/deptry --no-ansi .
+
+.PHONY: format
+format: venv ## ruff's repairs and format, written
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: types
+types: venv ## mypy --strict
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: venv ## the directions of import (import-linter)
+	@$(BIN)/lint-imports
+
+.PHONY: check
+check: ## all that .ci/run does
+	@bash .ci/run
+
+.PHONY: lock
+lock: ## resolve requirements.lock anew from pyproject.toml (UPGRADE=1 for the newest within its ranges)
+	@sh deploy/lock.sh '$(UV)' $(if $(UPGRADE),--upgrade)
+
+.PHONY: wheel
+wheel: venv ## build the wheel into dist/
+	@$(BIN)/python -m hatchling build -t wheel -d dist
+
+.PHONY: clean
+clean: ## remove what make made here, .demo/ too (stop its server first)
+	@rm -rf .venv .lock-tools .demo build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
