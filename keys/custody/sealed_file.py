@@ -1,0 +1,129 @@
+"""The bytes of a custody file: an authenticated header in clear, and one wrapped secret.
+
+Invariant: a file opens only with the header it was written with, so a key cannot change its name or kind, nor
+a root its Argon2id cost. Costs are bounded on read, so that a planted header can neither exhaust memory nor
+make guessing cheap.
+
+    file    = JCS {...header, "nonce": base64url (24 bytes), "wrapped": base64url (32 + 16 bytes)}
+    wrapped = XChaCha20-Poly1305(key, nonce, secret (32), AAD = JCS {...header, "nonce"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_decrypt,
+    crypto_aead_xchacha20poly1305_ietf_encrypt,
+)
+from nacl.exceptions import CryptoError
+from nacl.pwhash import argon2id
+
+from keys.canonical import b64u, canonical, parse_canonical, unb64u
+from keys.errors import CustodyError, DecryptionFailed, KeysError, Malformed
+from keys.signing import Random
+
+SECRET_BYTES = 32
+SALT_BYTES = 16
+MAX_FILE_BYTES = 4_096
+
+_NONCE_BYTES = 24
+_TAG_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A header, and a 32-byte secret wrapped under a key that the header does not hold."""
+
+    header: dict[str, Any]
+    nonce: bytes
+    wrapped: bytes
+
+    def open(self, key: bytes) -> bytes:
+        """The secret. Raises DecryptionFailed for another key or an altered header."""
+        bound = canonical({**self.header, "nonce": b64u(self.nonce)})
+        try:
+            return crypto_aead_xchacha20poly1305_ietf_decrypt(self.wrapped, bound, self.nonce, key)
+        except CryptoError as error:
+            raise DecryptionFailed("the custody file does not open") from error
+
+
+def seal_file(key: bytes, secret: bytes, header: dict[str, Any], random: Random) -> SealedFile:
+    """Wrap a 32-byte secret under a 32-byte key, bound to `header` (any canonical members)."""
+    nonce = random(_NONCE_BYTES)
+    bound = canonical({**header, "nonce": b64u(nonce)})
+    return SealedFile(header, nonce, crypto_aead_xchacha20poly1305_ietf_encrypt(secret, bound, nonce, key))
+
+
+def format_sealed_file(file: SealedFile) -> bytes:
+    """The bytes on disk."""
+    return canonical({**file.header, "nonce": b64u(file.nonce), "wrapped": b64u(file.wrapped)})
+
+
+def parse_sealed_file(data: bytes, members: AbstractSet[str]) -> SealedFile:
+    """A custody file whose header has exactly `members`, of which `v` is 1. Raises CustodyError."""
+    try:
+        found = parse_canonical(data)
+        if not isinstance(found, dict) or found.keys() != members | {"nonce", "wrapped"} or found["v"] != 1:
+            raise Malformed("a custody file of an unknown form")
+        wrapped = unb64u(found.pop("wrapped"), SECRET_BYTES + _TAG_BYTES)
+        nonce = unb64u(found.pop("nonce"), _NONCE_BYTES)
+    except KeysError as error:
+        raise CustodyError("a custody file is damaged") from error
+    return SealedFile(found, nonce, wrapped)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Argon2id cost: number of passes, and memory in bytes."""
+
+    passes: int
+    memory: int
+
+
+STANDARD: Final = Cost(passes=3, memory=268_435_456)  # libsodium's MODERATE
+INTERACTIVE: Final = Cost(passes=2, memory=67_108_864)
+LEAST: Final = Cost(passes=1, memory=8_388_608)  # for tests
+MOST: Final = Cost(passes=16, memory=1_073_741_824)
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a passphrase becomes the key that opens the root: Argon2id 1.3, one lane, 32 bytes out."""
+
+    salt: bytes
+    cost: Cost
+
+    def key(self, passphrase: bytes) -> bytes:
+        """The unlocking key. Raises CustodyError when the machine lacks the memory."""
+        try:
+            return argon2id.kdf(SECRET_BYTES, passphrase, self.salt, self.cost.passes, self.cost.memory)
+        except (CryptoError, RuntimeError) as error:
+            raise CustodyError("not enough memory to open the custody") from error
+
+
+def format_derivation(derivation: Derivation) -> dict[str, Any]:
+    """The root file's header. Raises CustodyError for a cost out of bounds."""
+    cost = derivation.cost
+    if not (LEAST.passes <= cost.passes <= MOST.passes and LEAST.memory <= cost.memory <= MOST.memory):
+        raise CustodyError("the Argon2id cost lies outside its bounds")
+    return {
+        "v": 1,
+        "kdf": "argon2id",
+        "cost": {"passes": cost.passes, "memory": cost.memory},
+        "salt": b64u(derivation.salt),
+    }
+
+
+def parse_derivation(header: dict[str, Any]) -> Derivation:
+    """The derivation of a root file's header, its cost within bounds, else CustodyError."""
+    try:
+        cost = Cost(header["cost"]["passes"], header["cost"]["memory"])
+        derivation = Derivation(unb64u(header["salt"], SALT_BYTES), cost)
+        if format_derivation(derivation) == header:
+            return derivation
+    except (KeyError, TypeError, Malformed) as error:
+        raise CustodyError("a custody root of an unknown form") from error
+    raise CustodyError("a custody root of an unknown form")

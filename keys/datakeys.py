@@ -1,0 +1,78 @@
+"""Data keys: one random key per subject and class, wrapped under the epoch key that custody holds.
+
+Invariant: a data key is random, never derived, so that destroying the epoch key (or the wrapped key) destroys
+what it protects. It unwraps only for the subject, class, version and epoch it was made for, and a key-check
+value proves that the key that came out is the one that went in, whatever the custody provider returned.
+
+    wrapped = version 0x01 || suite 0x01 || key-check value (8) || custody blob key-check value =
+    HMAC-SHA-256(data key, "chengxin/key-check/v1")[:8] AAD given to custody = version || suite || key-check
+    value || length-prefixed subject, class, version, epoch
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from keys.custody import Custody
+from keys.errors import DecryptionFailed, Malformed
+from keys.fields import KEY_BYTES, length_prefixed
+from keys.signing import Random
+
+_HEADER = b"\x01\x01"
+_CHECK_BYTES = 8
+_CHECK_LABEL = b"chengxin/key-check/v1"
+_MAX_U32 = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeyPlace:
+    """Whose key (`subject`, raw id), of which retention class (`klass`), its own version, and its epoch."""
+
+    subject: bytes
+    klass: str
+    version: int
+    epoch: int
+
+
+def epoch_key_name(epoch: int) -> str:
+    """Custody's name for the key of an epoch: `epoch-1`."""
+    return f"epoch-{epoch}"
+
+
+def new_data_key(custody: Custody, place: DataKeyPlace, random: Random) -> tuple[bytes, bytes]:
+    """A fresh 32-byte key for `place`, and the same key wrapped under its epoch's key for the database."""
+    key = random(KEY_BYTES)
+    head = _HEADER + _check_value(key)
+    return key, head + custody.wrap(epoch_key_name(place.epoch), key, _bound(head, place))
+
+
+def unwrap_data_key(custody: Custody, wrapped: bytes, place: DataKeyPlace) -> bytes:
+    """The 32-byte key of `place`.
+
+    Raises Malformed for bytes that are no wrapped key, DecryptionFailed for another place or altered bytes,
+    and UnknownKeyName once the epoch key is destroyed.
+    """
+    head_bytes = len(_HEADER) + _CHECK_BYTES
+    if len(wrapped) <= head_bytes or wrapped[: len(_HEADER)] != _HEADER:
+        raise Malformed("not a wrapped data key")
+    head = wrapped[:head_bytes]
+    key = custody.unwrap(epoch_key_name(place.epoch), wrapped[head_bytes:], _bound(head, place))
+    if len(key) != KEY_BYTES or not hmac.compare_digest(_check_value(key), head[len(_HEADER) :]):
+        raise DecryptionFailed("the data key does not match its check value")
+    return key
+
+
+def _check_value(key: bytes) -> bytes:
+    return hmac.digest(key, _CHECK_LABEL, "sha256")[:_CHECK_BYTES]
+
+
+def _bound(head: bytes, place: DataKeyPlace) -> bytes:
+    if not (0 < place.version <= _MAX_U32 and 0 < place.epoch <= _MAX_U32):
+        raise Malformed("versions and epochs count from 1 and fit 32 bits")
+    return head + length_prefixed(
+        place.subject,
+        place.klass.encode("utf-8"),
+        place.version.to_bytes(4, "big"),
+        place.epoch.to_bytes(4, "big"),
+    )

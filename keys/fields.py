@@ -1,0 +1,105 @@
+"""Encryption of one field, bound to the one place where it may stand.
+
+Invariant: `open_field` returns plaintext only for the key, key id and place that `seal_field` was given; a
+ciphertext moved to another row, column, table, subject or schema version fails, as does one with an altered
+header.
+
+    blob = header (6) || nonce (12) || ciphertext || tag (16)
+    header = format version 0x01 || suite 0x01 (AES-256-GCM) || key id (uint32, big-endian)
+    AAD = header || for each of table, column, row, subject, schema: length (uint32, big-endian) || bytes
+
+Nonces are random, 96 bits: one key must seal fewer than 2^32 fields (NIST SP 800-38D section 8.3), which a
+data key of one subject and class never approaches.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from keys.errors import DecryptionFailed, Malformed
+from keys.signing import Random
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+
+_VERSION = 1
+_SUITE_AES_256_GCM = 1
+_HEADER = struct.Struct(">BBI")
+_MAX_U32 = 2**32 - 1
+_SHORTEST = _HEADER.size + NONCE_BYTES + TAG_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a field stands. `row` and `subject` are raw ids of any length; `schema` counts from 1."""
+
+    table: str
+    column: str
+    row: bytes
+    subject: bytes
+    schema: int
+
+
+def seal_field(key: bytes, key_id: int, plaintext: bytes, place: Place, random: Random) -> bytes:
+    """Encrypt `plaintext` under a 32-byte data key for `place`. `key_id` (uint32) stands in the header."""
+    if not 0 <= key_id <= _MAX_U32:
+        raise Malformed("a key id is an unsigned 32-bit number")
+    header = _HEADER.pack(_VERSION, _SUITE_AES_256_GCM, key_id)
+    nonce = random(NONCE_BYTES)
+    return header + nonce + _aes(key).encrypt(nonce, plaintext, _bound(header, place))
+
+
+def open_field(key: bytes, key_id: int, blob: bytes, place: Place) -> bytes:
+    """The plaintext sealed under `key` and `key_id` for `place`.
+
+    Raises Malformed for a blob that is no field, DecryptionFailed for any wrong key, id, place or bit.
+    """
+    if field_key_id(blob) != key_id:
+        raise DecryptionFailed("the field does not open here")
+    header = blob[: _HEADER.size]
+    nonce = blob[_HEADER.size : _HEADER.size + NONCE_BYTES]
+    try:
+        return _aes(key).decrypt(nonce, blob[_HEADER.size + NONCE_BYTES :], _bound(header, place))
+    except InvalidTag as error:
+        raise DecryptionFailed("the field does not open here") from error
+
+
+def field_key_id(blob: bytes) -> int:
+    """The key id that a field's header claims: it tells which key to fetch, and nothing else.
+
+    Raises Malformed.
+    """
+    if len(blob) < _SHORTEST:
+        raise Malformed("a sealed field is too short")
+    version, suite, key_id = _HEADER.unpack_from(blob)
+    if (version, suite) != (_VERSION, _SUITE_AES_256_GCM):
+        raise Malformed("a sealed field of an unknown version or suite")
+    return int(key_id)
+
+
+def length_prefixed(*parts: bytes) -> bytes:
+    """Each part behind its length (uint32, big-endian), so that no two lists of parts give the same bytes."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def _bound(header: bytes, place: Place) -> bytes:
+    if not 0 <= place.schema <= _MAX_U32:
+        raise Malformed("a schema version is an unsigned 32-bit number")
+    return header + length_prefixed(
+        place.table.encode("utf-8"),
+        place.column.encode("utf-8"),
+        place.row,
+        place.subject,
+        place.schema.to_bytes(4, "big"),
+    )
+
+
+def _aes(key: bytes) -> AESGCM:
+    if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes too, and be AES-128
+        raise Malformed("a data key is 32 bytes")
+    return AESGCM(key)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from keys.custody.file import FileCustody
+from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
+from keys.errors import DecryptionFailed, KeysError, Malformed, UnknownKeyName
+from keys.fields import length_prefixed
+
+PLACE = DataKeyPlace(b"\x01" * 16, "loan", 1, 1)
+
+
+def test_round_trip(custody: FileCustody) -> None:
+    key, wrapped = new_data_key(custody, PLACE, os.urandom)
+    assert len(key) == 32
+    assert key not in wrapped
+    assert unwrap_data_key(custody, wrapped, PLACE) == key
+
+
+def test_a_data_key_is_random_not_derived(custody: FileCustody) -> None:
+    assert new_data_key(custody, PLACE, os.urandom)[0] != new_data_key(custody, PLACE, os.urandom)[0]
+    assert new_data_key(custody, PLACE, lambda count: b"\x05" * count)[0] == b"\x05" * 32
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        replace(PLACE, subject=b"\x02" * 16),
+        replace(PLACE, klass="link"),
+        replace(PLACE, version=2),
+        replace(PLACE, epoch=2),
+        replace(PLACE, subject=b"\x01" * 15 + b"\x01l", klass="oan"),
+    ],
+    ids=["subject", "class", "version", "epoch", "shifted"],
+)
+def test_wrapped_key_moved_to_another_place_fails(custody: FileCustody, place: DataKeyPlace) -> None:
+    _, wrapped = new_data_key(custody, PLACE, os.urandom)
+    with pytest.raises(DecryptionFailed):
+        unwrap_data_key(custody, wrapped, place)
+
+
+def test_every_flipped_bit_is_noticed(custody: FileCustody) -> None:
+    _, wrapped = new_data_key(custody, PLACE, os.urandom)
+    for bit in range(len(wrapped) * 8):
+        altered = (int.from_bytes(wrapped, "big") ^ (1 << bit)).to_bytes(len(wrapped), "big")
+        with pytest.raises(KeysError):
+            unwrap_data_key(custody, altered, PLACE)
+
+
+def test_a_provider_that_returns_another_key_is_caught(custody: FileCustody) -> None:
+    """A custody that authenticates, but hands out a key that is not the one the check value names."""
+    _, wrapped = new_data_key(custody, PLACE, os.urandom)
+    head = wrapped[:10]
+    bound = head + length_prefixed(PLACE.subject, b"loan", (1).to_bytes(4, "big"), (1).to_bytes(4, "big"))
+    for other in (os.urandom(32), os.urandom(16)):
+        with pytest.raises(DecryptionFailed):
+            unwrap_data_key(custody, head + custody.wrap("epoch-1", other, bound), PLACE)
+
+
+def test_a_destroyed_epoch_key_leaves_its_data_keys_unreadable(custody: FileCustody) -> None:
+    _, wrapped = new_data_key(custody, PLACE, os.urandom)
+    custody.destroy("epoch-1")
+    with pytest.raises(UnknownKeyName):
+        unwrap_data_key(custody, wrapped, PLACE)
+    custody.generate("epoch-1", "aead")
+    with pytest.raises(DecryptionFailed):
+        unwrap_data_key(custody, wrapped, PLACE)
+
+
+def test_an_epoch_without_a_key_is_unknown(custody: FileCustody) -> None:
+    with pytest.raises(UnknownKeyName):
+        new_data_key(custody, replace(PLACE, epoch=9), os.urandom)
+
+
+@pytest.mark.parametrize("wrapped", [b"", b"\x01\x01" + bytes(8), b"\x02\x01" + bytes(60), bytes(70)])
+def test_what_is_no_wrapped_key_is_malformed(custody: FileCustody, wrapped: bytes) -> None:
+    with pytest.raises(Malformed):
+        unwrap_data_key(custody, wrapped, PLACE)
+
+
+@pytest.mark.parametrize("place", [replace(PLACE, version=0), replace(PLACE, version=2**32)])
+def test_numbers_out_of_range_are_refused(custody: FileCustody, place: DataKeyPlace) -> None:
+    with pytest.raises(Malformed):
+        new_data_key(custody, place, os.urandom)
