@@ -1,0 +1,1 @@
+"""The demo: real credit data, invented people, and the story told in plain lines."""

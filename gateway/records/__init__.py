@@ -1,0 +1,1 @@
+"""Records: what a source sends, what the catalogue lets in, and how it is kept."""

@@ -1,0 +1,45 @@
+"""Records at rest: one row a record, its body encrypted under the person's data key of its retention class.
+
+Invariant: a revision is known by the hash of its stored bytes (header and ciphertext), which ledger
+commitments cover; it opens only in its own row, for its own person. Opening checks that hash again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway.errors import EvidenceBroken
+from gateway.query.minimise import Record
+from gateway.tables import records
+from keys.canonical import parse_canonical, sha256
+from keys.errors import DecryptionFailed
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+
+def open_revisions(house: House, subject: bytes, revisions: Iterable[sa.Row[Any]]) -> list[Record]:
+    """Decrypt stored revisions of one person. `EvidenceBroken` when one is not what its hash says."""
+    wanted = list(revisions)
+    if not wanted:
+        return []
+    with house.read() as conn:
+        keys = house.keyring.open(conn, subject, {row.klass for row in wanted})
+    opened = []
+    for row in wanted:
+        if sha256(row.body) != row.revision_hash:
+            raise EvidenceBroken("a stored record is not the revision that the ledger committed to")
+        try:
+            body = parse_canonical(keys[row.klass].open("records", "body", row.record, row.body))
+        except DecryptionFailed as error:
+            raise EvidenceBroken("a stored record does not open in its place") from error
+        opened.append(Record(row.category, body, row.shown_until))
+    return opened
+
+
+def revisions_of(conn: sa.Connection, subject: bytes) -> list[sa.Row[Any]]:
+    """All stored revisions of one person, in the order of their leaves."""
+    return list(conn.execute(sa.select(records).where(records.c.subject == subject).order_by(records.c.idx)))
