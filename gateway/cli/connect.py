@@ -1,0 +1,116 @@
+"""What every client command does first and last: find the gateway, pin its two keys, say a refusal.
+
+Invariant: keys that nobody gave are fetched once and the command says so, because keys fetched from the gateway itself
+prove nothing against it. A refusal is one line with its reason and, where there is one, its receipt's index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from gateway.cli.common import FILE, State, fail, note, show_json
+from gateway.cli.failures import Failure
+from gateway.cli.values import URL
+
+if TYPE_CHECKING:
+    from gateway.client import BankClient, CitizenClient, Pins, Refused
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The gateway that a command speaks to, and what it was told to trust."""
+
+    state: State
+    url: str | None
+    vkey: str | None
+    receipt_key: Path | None
+
+    def address(self) -> str:
+        """The public address: `--url`, or what the settings of this home say."""
+        return self.url if self.url is not None else self.state.settings().public_url
+
+    def bank(self, key_file: Path) -> BankClient:
+        """The bank's client with an operator's key."""
+        from gateway.client import BankClient
+        from gateway.client.keyfile import read_private_key
+
+        key = read_private_key(key_file)
+        pins = self.pins()
+        return BankClient(self.address(), key, pins.vkey, pins.receipt_key)
+
+    def citizen(self, key_file: Path) -> CitizenClient:
+        """The citizen's client with their own key."""
+        from gateway.client import CitizenClient
+        from gateway.client.keyfile import read_private_key
+
+        key = read_private_key(key_file)
+        pins = self.pins()
+        return CitizenClient(self.address(), key, pins.vkey, pins.receipt_key)
+
+    def pins(self) -> Pins:
+        """The two keys that everything is checked against."""
+        from gateway.client import Pins, pins_from, published_keys
+        from gateway.client.channel import new_http
+        from gateway.client.keyfile import read_public_key
+        from keys.notes import parse_vkey
+
+        given = None if self.receipt_key is None else read_public_key(self.receipt_key)
+        if self.vkey is not None and given is not None:
+            return Pins(parse_vkey(self.vkey), given)
+        with new_http() as http:
+            keys = published_keys(self.address(), http)
+        if self.vkey is None:
+            note(f"note: trusting the log key that {self.address()} names; pin it with --vkey {keys.vkey}")
+        pins = pins_from(keys, self.vkey or keys.vkey)
+        return pins if given is None else Pins(pins.vkey, given)
+
+
+def target_options(command: F) -> F:
+    """`--url`, `--vkey`, `--receipt-key`."""
+    for option in (
+        click.option(
+            "--receipt-key",
+            type=FILE,
+            help="Public JWK file of the gateway's receipt key; default: fetched from the gateway.",
+        ),
+        click.option("--vkey", help="The log's verifier key (name+id+key), pinned; default: fetched, which is said."),
+        click.option("--url", type=URL, help="The gateway's public address; default: public_url of this home."),
+    ):
+        command = option(command)
+    return command
+
+
+def refuse(refused: Refused, *, as_json: bool = False) -> NoReturn:
+    """Say a refusal and stop, exit status 1."""
+    problem, signed = refused.problem, refused.signed
+    if as_json:
+        show_json(
+            {"refused": problem.name, "title": problem.title_en, "title_zh": problem.title_zh, "hint": problem.hint_en}
+            | ({} if signed is None else {"index": signed.receipt.index, "receipt": signed.token})
+            | dict(refused.extra)
+        )
+    recorded = "" if signed is None else f"; receipt of the refusal: index {signed.receipt.index}"
+    why = f" ({refused.extra['why']})" if "why" in refused.extra else ""
+    raise Failure(f"refused: {problem.title_en} [{problem.name}{why}]{recorded}. {problem.hint_en.rstrip('.')}")
+
+
+def accepted(outcome: Any, *, as_json: bool = False) -> Any:
+    """What the gateway replied, unless it refused."""
+    from gateway.client import Refused
+
+    if isinstance(outcome, Refused):
+        refuse(outcome, as_json=as_json)
+    return outcome
+
+
+def require_online(send: bool, target: Target) -> None:
+    """A command that works offline takes an address only together with `--send`."""
+    if target.url is not None and not send:
+        fail("--url is used with --send only: add --send, or leave it out to work offline")

@@ -1,0 +1,120 @@
+"""`chengxin institution`: who may take part, and their standing. Every change is a leaf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.common import FILE, State, fail, json_option, opened, pass_state, show_json, show_table
+from gateway.cli.values import REASON, USCC, WHEN
+
+SECTORS = ("finance", "agency", "e-commerce", "delivery", "property", "data", "apps", "source", "registrar", "regulator")
+USUAL_ROLE = {"source": "source", "registrar": "registrar", "regulator": "audit"}
+_BRINGS = {"registrar": "registrar keygen", "regulator": "regulator keygen"}
+
+
+@click.group()
+def institution() -> None:
+    """Institutions (机构): banks and agencies, sources, registrars, regulators."""
+
+
+@institution.command()
+@click.argument("uscc", type=USCC)
+@click.option("--name", required=True, help="Its registered name.")
+@click.option("--sector", type=click.Choice(SECTORS), required=True, help="What it is.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(("query", "source", "registrar", "audit", "admin")),
+    help="What it may do; repeatable. Default: query, or what a source, registrar or regulator does.",
+)
+@click.option("--public", type=FILE, help="Public key file that a registrar or regulator brings (FILE.pub).")
+@pass_state
+def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...], public: Path | None) -> None:
+    """Register the institution with this unified social credit code (统一社会信用代码).
+
+    \b
+    chengxin institution add 91990000DEMA00001L --name "Demo Bank" --sector finance --role query
+    chengxin institution add 91990000DEMA000028 --name Regulator --sector regulator --public regulator.jwk.pub
+    """
+    from gateway.client.keyfile import read_jwk, read_public_key
+    from gateway.institutions.register import NewInstitution, add_institution
+    from keys.sealing import parse_x25519_jwk
+
+    if (public is not None) != (sector in _BRINGS):
+        if public is not None:
+            fail(f"a {sector} institution brings no key here: leave --public out; its operators have keys of their own")
+        fail(f"a {sector} brings its public key: make one with `chengxin {_BRINGS[sector]}` and give it with --public")
+    sealing = read_jwk(public) if public is not None and sector == "regulator" else None
+    if sealing is not None:
+        parse_x25519_jwk(sealing)
+    new = NewInstitution(
+        institution=uscc,
+        name=name,
+        sector=sector,
+        roles=roles or (USUAL_ROLE.get(sector, "query"),),
+        registrar_key=read_public_key(public) if public is not None and sector == "registrar" else None,
+        regulator_key=sealing,
+    )
+    with opened(state) as house:
+        entry = add_institution(house, new)
+    click.echo(f"registered {uscc} ({sector}: {', '.join(sorted(set(new.roles)))}) at index {entry.index}")
+
+
+@institution.command()
+@click.argument("uscc", type=USCC)
+@click.option("--reason", type=REASON, required=True, help="Why, as a code: misuse-found.")
+@click.option("--until", type=WHEN, help="When it ends by itself: 2026-12-31, 2026-12-31T08:00:00Z, 30d.")
+@pass_state
+def suspend(state: State, uscc: str, reason: str, until: int | None) -> None:
+    """Suspend an institution: its next query is refused.
+
+    \b
+    chengxin institution suspend 91990000DEMA00001L --reason misuse-found --until 30d
+    """
+    from gateway.institutions.register import suspend as act
+
+    with opened(state) as house:
+        entry = act(house, "institution", uscc, reason, until)
+    click.echo(f"suspended {uscc} at index {entry.index}")
+
+
+@institution.command()
+@click.argument("uscc", type=USCC)
+@click.option("--reason", type=REASON, required=True, help="Why, as a code: review-passed.")
+@pass_state
+def reinstate(state: State, uscc: str, reason: str) -> None:
+    """End the suspension of an institution.
+
+    \b
+    chengxin institution reinstate 91990000DEMA00001L --reason review-passed
+    """
+    from gateway.institutions.register import reinstate as act
+
+    with opened(state) as house:
+        entry = act(house, "institution", uscc, reason)
+    click.echo(f"reinstated {uscc} at index {entry.index}")
+
+
+@institution.command("list")
+@json_option
+@pass_state
+def list_(state: State, as_json: bool) -> None:
+    """List all institutions and their standing.
+
+    \b
+    chengxin institution list
+    """
+    from gateway.institutions.register import listed
+
+    with opened(state) as house:
+        found = listed(house, "institution")
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("institution", "name", "sector", "roles", "state", "until"),
+        [(r["institution"], r["name"], r["sector"], " ".join(r["roles"]), r["state"], r["until"]) for r in found],
+    )

@@ -1,0 +1,63 @@
+"""For those on the other side of the gateway: the bank's client, the citizen's client, and the offline
+wallet.
+
+Invariant: nothing of the server is imported here. A client needs the two keys it pins, its own key and an
+HTTP transport; a wallet not even that.
+
+    pins = pins_from(published_keys(url, http), vkey)          # vkey obtained elsewhere
+    bank = BankClient(url, operator_key, pins.vkey, pins.receipt_key)
+    requested = bank.request_consent(request_id, Person(number), terms)
+    grant = Wallet(gateway=pins.vkey.name).sign_consent(requested.template, citizen_key)
+    CitizenClient(url, citizen_key, pins.vkey, pins.receipt_key).grant(grant)
+    outcome = bank.query(query_id, requested.consent_id, "02", ["loan"])      # Answer or Refused
+"""
+
+from __future__ import annotations
+
+from gateway.client.accesses import Access
+from gateway.client.bank import Answer, BankClient, ConsentRequested, Person, Proven, RequestState, Terms
+from gateway.client.citizen import CitizenClient, Recorded
+from gateway.client.errors import (
+    ClientError,
+    EvidenceFailed,
+    KeyFileError,
+    KeyFileExists,
+    KeyFileExposed,
+    KeyFileMalformed,
+    UnexpectedReply,
+    Unreachable,
+    WillNotSign,
+)
+from gateway.client.evidence import Pins
+from gateway.client.published import PublishedKeys, pins_from, published_keys
+from gateway.client.reply import Refused, Signed
+from gateway.client.wallet import Wallet
+
+__all__ = [
+    "Access",
+    "Answer",
+    "BankClient",
+    "CitizenClient",
+    "ClientError",
+    "ConsentRequested",
+    "EvidenceFailed",
+    "KeyFileError",
+    "KeyFileExists",
+    "KeyFileExposed",
+    "KeyFileMalformed",
+    "Person",
+    "Pins",
+    "Proven",
+    "PublishedKeys",
+    "Recorded",
+    "Refused",
+    "RequestState",
+    "Signed",
+    "Terms",
+    "UnexpectedReply",
+    "Unreachable",
+    "Wallet",
+    "WillNotSign",
+    "pins_from",
+    "published_keys",
+]

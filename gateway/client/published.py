@@ -1,0 +1,66 @@
+"""The gateway's published keys, and how a client comes to its pins the first time.
+
+Invariant: keys read from the gateway itself prove nothing by themselves. They become pins only together
+with a vkey that was obtained elsewhere (the regulator, a contract, an earlier visit); a gateway that names
+another is refused. The receipt key is taken on first use and should be kept from then on.
+"""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+
+from gateway.client.channel import exchange
+from gateway.client.errors import EvidenceFailed, UnexpectedReply
+from gateway.client.evidence import Pins
+from gateway.client.reply import json_object, read_as
+from gateway.http.signature import target_uri
+from keys.errors import KeysError
+from keys.notes import parse_vkey
+from keys.signing import parse_public_jwk
+
+
+class PublishedKey(msgspec.Struct, frozen=True):
+    """One published key: what for, thumbprint, public JWK, who holds it, and the ledger index that
+    published it."""
+
+    use: str
+    kid: str
+    public: dict[str, str]
+    holder: str
+    index: int
+
+
+class PublishedKeys(msgspec.Struct, frozen=True):
+    """`GET /v1/keys`: the log's origin, its vkey and every published key."""
+
+    origin: str
+    vkey: str
+    keys: tuple[PublishedKey, ...]
+
+
+def published_keys(base_url: str, http: httpx.Client) -> PublishedKeys:
+    """What the gateway says of its keys. Unsigned; raises Unreachable, UnexpectedReply."""
+    reply = exchange(http, "GET", target_uri(base_url, "/v1/keys"), None, {})
+    return read_as(json_object(reply, 200), PublishedKeys)
+
+
+def pins_from(keys: PublishedKeys, vkey: str) -> Pins:
+    """Pins of the `vkey` obtained elsewhere and the latest receipt key that the gateway published under it.
+
+    Raises EvidenceFailed when the gateway names another log, UnexpectedReply when it publishes no receipt
+    key.
+    """
+    if keys.vkey != vkey:
+        raise EvidenceFailed("the gateway names another vkey than the one given")
+    receipts = [key for key in keys.keys if key.use == "receipt"]
+    if not receipts:
+        raise UnexpectedReply("the gateway publishes no receipt key")
+    latest = max(receipts, key=lambda key: key.index)
+    try:
+        pins = Pins(parse_vkey(vkey), parse_public_jwk(latest.public))
+    except KeysError as error:
+        raise UnexpectedReply("a published key is malformed") from error
+    if pins.receipt_key.kid != latest.kid:
+        raise EvidenceFailed("a published key does not have the thumbprint it is published under")
+    return pins

@@ -1,0 +1,113 @@
+"""The citizen's wallet, offline: documents in, signed bodies out. The key never leaves this process.
+
+Invariant: what is signed is the document that was shown, with the signer's own thumbprint as its subject
+and at most some categories left out (PIPL, 个人信息保护法, art. 16: what is not necessary may be declined).
+A wallet that knows its gateway signs for no other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consent.document import (
+    Consent,
+    Template,
+    Withdrawal,
+    format_consent,
+    format_withdrawal,
+    parse_consent,
+    parse_template,
+    with_subject,
+)
+from consent.proof import sign_consent, sign_withdrawal
+from gateway.client.errors import WillNotSign
+from keys.canonical import b64u, canonical, parse_canonical, parse_json_strict, sha256_hex
+from keys.errors import KeysError
+from keys.signing import PrivateKey, Random
+
+_NONCE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """`gateway` is the origin that this wallet belongs to, or None for one that asks its owner each time."""
+
+    gateway: str | None = None
+    random: Random = os.urandom
+
+    def read_template(self, template: bytes, notice_text: str | None = None) -> Template:
+        """The document to sign, for showing. With `notice_text`, checks that it is the text the document
+        names.
+
+        Raises MalformedDocument, WillNotSign.
+        """
+        document = parse_template(template)
+        self._check_gateway(document.gateway)
+        if notice_text is not None and document.notice.sha256 != sha256_hex(notice_text.encode("utf-8")):
+            raise WillNotSign("the notice that was shown is not the one the document names")
+        return document
+
+    def sign_consent(
+        self,
+        template: bytes,
+        key: PrivateKey,
+        *,
+        without: Collection[str] = (),
+        notice_text: str | None = None,
+        certificate: bytes | None = None,
+    ) -> dict[str, Any]:
+        """The body of a grant, `{document, proof, certificate?}`, from JCS(template).
+
+        `without` names optional categories that the citizen leaves out; `certificate` (JSON) comes along
+        when the person is not enrolled yet. Raises MalformedDocument, WillNotSign.
+        """
+        consent = with_subject(self.read_template(template, notice_text), key.kid, without)
+        body: dict[str, Any] = {
+            "document": parse_canonical(format_consent(consent)),
+            "proof": sign_consent(consent, key),
+        }
+        if certificate is not None:
+            body["certificate"] = certificate_object(certificate)
+        return body
+
+    def sign_withdrawal(
+        self, consent: Consent | bytes, key: PrivateKey, *, reason: str | None = None
+    ) -> dict[str, Any]:
+        """The body of a withdrawal, `{document, proof}`, of a consent (its value or its JCS). No reason is
+        needed."""
+        granted = parse_consent(consent) if isinstance(consent, bytes) else consent
+        return self.sign_withdrawal_of(granted.consent_id, granted.gateway, key, reason=reason)
+
+    def sign_withdrawal_of(
+        self, consent_id: str, gateway: str, key: PrivateKey, *, reason: str | None = None
+    ) -> dict[str, Any]:
+        """The same for a citizen who kept only the consent's id."""
+        self._check_gateway(gateway)
+        withdrawal = Withdrawal(
+            consent_id=consent_id,
+            gateway=gateway,
+            subject=key.kid,
+            reason=reason,
+            nonce=b64u(self.random(_NONCE_BYTES)),
+        )
+        document = parse_canonical(format_withdrawal(withdrawal))
+        return {"document": document, "proof": sign_withdrawal(withdrawal, key)}
+
+    def _check_gateway(self, gateway: str) -> None:
+        if self.gateway is not None and gateway != self.gateway:
+            raise WillNotSign("the document is for another gateway")
+
+
+def certificate_object(certificate: bytes) -> dict[str, Any]:
+    """The JSON object of an enrolment certificate file, in any layout. Raises WillNotSign when it is none."""
+    try:
+        members = parse_json_strict(certificate)
+        canonical(members)
+    except KeysError:
+        members = None
+    if not isinstance(members, dict) or members.keys() != {"document", "signatures", "officers"}:
+        raise WillNotSign("this is no enrolment certificate")
+    return members

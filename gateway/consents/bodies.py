@@ -1,0 +1,68 @@
+"""Bodies of the consent endpoints, parsed strictly; unknown members are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from gateway.query.request import AnswerKind, CaseRef, Categories, CitizenNumber, Person, PurposeCode, Uuid
+from keys.errors import KeysError
+from keys.instant import parse_instant
+
+Proof = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
+
+
+class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/consent-requests`: what an institution asks of a citizen."""
+
+    request_id: Uuid
+    person: Person
+    purpose: PurposeCode
+    categories: Categories
+    answer: AnswerKind
+    not_before: str
+    not_after: str
+    max_uses: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)]
+    language: Literal["en", "zh-CN"]
+    case_ref: CaseRef | None = None
+
+    def __post_init__(self) -> None:
+        if list(self.categories) != sorted(set(self.categories)):
+            raise ValueError("categories must be sorted and without duplicates")
+        try:
+            ordered = parse_instant(self.not_before) < parse_instant(self.not_after)
+        except KeysError:
+            raise ValueError("not_before and not_after must look like 2026-11-21T08:00:00.000Z") from None
+        if not ordered:
+            raise ValueError("not_after must be later than not_before")
+
+
+class Decline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/consent-requests/{id}/decline`, signed by the citizen's key."""
+
+    request_id: Uuid
+    document_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/consents`: the signed document; with a certificate it also enrols the key."""
+
+    document: dict[str, Any]
+    proof: Proof
+    certificate: dict[str, Any] | None = None
+
+
+class Withdraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/withdrawals`: the signed withdrawal."""
+
+    document: dict[str, Any]
+    proof: Proof
+
+
+class Enrol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/enrolments`, signed with the key that is being enrolled."""
+
+    citizen_number: CitizenNumber
+    certificate: dict[str, Any]

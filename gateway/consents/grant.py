@@ -1,0 +1,194 @@
+"""A citizen grants: the signed document becomes a grant, and with a certificate the key is enrolled first.
+
+Invariant: a grant exists only for a document that its recipient asked for, signed by a key that the
+registrar certified for that very person. Whether a request was granted is what the ledger says (a leaf
+about its consent), not a column of the request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from consent.document import Consent, consent_hash, format_consent, narrowed, parse_consent
+from consent.enrolment import Certificate, parse_certificate
+from consent.errors import MalformedDocument
+from consent.proof import proof_sha256
+from consent.purposes import purpose_is_on
+from gateway import rows
+from gateway.consents import bodies
+from gateway.consents.held import held_grant
+from gateway.consents.request import open_request, request_row
+from gateway.errors import EvidenceBroken, Rejected
+from gateway.evidence import Evidence
+from gateway.institutions.published import registrar_key
+from gateway.institutions.standing import require_standing
+from gateway.people.citizens import Enrolled, enrol, key_of, open_certificate, open_commitment_salt
+from gateway.people.subjects import find_by_number
+from gateway.tables import consent_requests, grants
+from gateway.transaction import Transaction
+from keys.canonical import b64u, canonical, parse_canonical
+from keys.errors import KeysError
+from keys.instant import format_instant
+from ledger.log import Entry
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A recorded grant."""
+
+    consent: Consent
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A grant as it was sent: the parsed document, its bytes, its proof, and a certificate if one came
+    along.
+    """
+
+    consent: Consent
+    document: bytes
+    proof: str
+    certificate: Certificate | None
+
+
+def parse_grant(body: bodies.Grant) -> Signed:
+    """The signed consent of a body; `Rejected` when document or certificate is not of its form."""
+    try:
+        document = canonical(body.document)
+        consent = parse_consent(document)
+    except (KeysError, MalformedDocument) as error:
+        raise Rejected("malformed-body", f"document: {error}") from error
+    certificate = None if body.certificate is None else certificate_of(body.certificate)
+    return Signed(consent, document, body.proof, certificate)
+
+
+def certificate_of(members: dict[str, Any]) -> Certificate:
+    """The certificate of a body; `Rejected` when it is not of its form."""
+    try:
+        return parse_certificate(canonical(members))
+    except (KeysError, MalformedDocument) as error:
+        raise Rejected("bad-certificate", f"certificate: {error}") from error
+
+
+def grant(house: House, signed: Signed) -> Granted:
+    """Record one grant; sending the same grant again gives the same receipt."""
+    return house.transact(lambda tx: _grant(tx, signed))
+
+
+def _grant(tx: Transaction, signed: Signed) -> Granted:
+    house, consent = tx.house, signed.consent
+    request = request_row(house, tx.conn, consent_requests.c.consent, consent.consent_id)
+    if request is None:
+        raise Rejected("consent-mismatch", "no such consent was asked for")
+    template, number = open_request(house, request)
+    if tx.latest(rows.about(grants, consent.consent_id)) is not None:
+        return _again(tx, signed)
+    if request["state"] != "requested":
+        raise Rejected("already-answered")
+    if tx.at >= request["lapses_at"] or tx.at >= consent.not_after:
+        raise Rejected("request-lapsed")
+    purpose = house.policy.purpose(consent.purpose)
+    if purpose is None or not purpose_is_on(house.policy, consent.purpose):
+        raise Rejected("purpose-off")
+    try:
+        narrowed(template, consent, purpose.necessary)
+    except MalformedDocument as error:
+        raise Rejected("consent-mismatch", str(error)) from error
+    require_standing(tx, consent.recipient, "query")
+    enrolled = _enrolled(tx, signed, number)
+    evidence = _verify(tx, signed, enrolled)
+    if tx.at < evidence.enrolment.effective:
+        raise Rejected("key-not-live")
+    return _record(tx, signed, enrolled, request)
+
+
+def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
+    """The person's live key: enrolled now with the certificate that came along, or held already."""
+    if signed.certificate is not None:
+        return enrol(tx, signed.certificate, number)
+    subject = find_by_number(tx.house, tx.conn, number)
+    row = key_of(tx.house, tx.conn, subject) if subject.known else None
+    if row is None:
+        raise Rejected(
+            "bad-certificate", "no key is enrolled for this person: send the enrolment certificate"
+        )
+    return Enrolled(subject, row, None)
+
+
+def _verify(tx: Transaction, signed: Signed, enrolled: Enrolled) -> Evidence:
+    """The citizen's proof under the stored certificate, exactly as every later query will check it."""
+    house = tx.house
+    certificate = open_certificate(enrolled.subject.link, enrolled.row)
+    registrar = registrar_key(house, tx.conn, enrolled.row["registrar"])
+    try:
+        return house.evidence.verify(signed.document, signed.proof, certificate, registrar)
+    except EvidenceBroken as error:
+        raise Rejected(
+            "bad-proof", "the proof is not by this person's certified key over this document"
+        ) from error
+
+
+def _record(tx: Transaction, signed: Signed, enrolled: Enrolled, request: dict[str, Any]) -> Granted:
+    consent, subject = signed.consent, enrolled.subject
+    entry = tx.append(
+        "consent.granted",
+        _leaf_body(signed, enrolled.row["about"]),
+        tag=subject.tag,
+        details={
+            "document": parse_canonical(signed.document),
+            "proof": signed.proof,
+            "commitment_salt": b64u(open_commitment_salt(subject.link, enrolled.row)),
+            "certificate": parse_canonical(open_certificate(subject.link, enrolled.row)),
+        },
+        about=rows.about(grants, consent.consent_id),
+    )
+    name = consent.consent_id.encode()
+    row = {
+        "consent": consent.consent_id,
+        "shard": tx.house.shard,
+        "tag": subject.tag,
+        "recipient": consent.recipient,
+        "document": subject.link.seal("grants", "document", name, signed.document),
+        "proof": subject.link.seal("grants", "proof", name, signed.proof.encode()),
+        "grant_index": entry.index,
+        "state": "granted",
+        "uses": 0,
+    }
+    tx.conn.execute(grants.insert(), tx.protect(grants, row, entry))
+    return Granted(consent, entry)
+
+
+def _leaf_body(signed: Signed, commitment: str) -> dict[str, Any]:
+    consent = signed.consent
+    return {
+        "consent_hash": consent_hash(signed.document).hex(),
+        "recipient": consent.recipient,
+        "purpose": consent.purpose,
+        "categories": list(consent.categories),
+        "answer": consent.answer,
+        "not_before": format_instant(consent.not_before),
+        "not_after": format_instant(consent.not_after),
+        "max_uses": consent.max_uses,
+        "retention_days": consent.retention_days,
+        "commitment": commitment,
+        "proof_sha256": proof_sha256(signed.proof),
+        "kind": "jws",
+    }
+
+
+def _again(tx: Transaction, signed: Signed) -> Granted:
+    """The same grant sent again by a phone that lost the reply: the entry it has; anything else is
+    refused.
+    """
+    row, subject = held_grant(tx, signed.consent.consent_id)
+    name = signed.consent.consent_id.encode()
+    document = subject.link.open("grants", "document", name, row["document"])
+    proof = subject.link.open("grants", "proof", name, row["proof"])
+    if (document, proof) != (format_consent(signed.consent), signed.proof.encode()):
+        raise Rejected("already-answered")
+    return Granted(signed.consent, tx.entry(row["grant_index"]))

@@ -1,0 +1,45 @@
+"""Held grants: one consent's row, evident, with the person it belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway import rows
+from gateway.errors import EvidenceBroken, Rejected
+from gateway.people.subjects import Subject, find_by_tag
+from gateway.tables import grants
+from gateway.transaction import Transaction
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+
+def grant_row(house: House, conn: sa.Connection, consent: str) -> dict[str, Any] | None:
+    """One evident grant, or None; the decoy is nobody's."""
+    if consent == house.decoy.consent:
+        return None
+    found = conn.execute(
+        rows.evident(grants, grants.c.consent, house.shard).where(grants.c.consent == consent)
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        return None
+    rows.require_evident(house.custody, grants, dict(row))
+    return dict(row)
+
+
+def held_grant(tx: Transaction, consent: str) -> tuple[dict[str, Any], Subject]:
+    """A grant and its person. `Rejected` when there is none, `EvidenceBroken` when the ledger knows
+    better.
+    """
+    row = grant_row(tx.house, tx.conn, consent)
+    if row is None:
+        if tx.latest(rows.about(grants, consent)) is not None:
+            raise EvidenceBroken("the ledger holds a grant whose row is gone")
+        raise Rejected("not-found", "no such consent was granted")
+    subject = find_by_tag(tx.house, tx.conn, row["tag"])
+    if not subject.known or subject.tag != row["tag"]:
+        raise EvidenceBroken("a grant belongs to nobody")
+    return row, subject

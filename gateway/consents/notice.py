@@ -1,0 +1,53 @@
+"""The text a citizen is shown before signing (告知), and its hash in the document.
+
+Invariant: the hash in a document is of exactly the text that was rendered from that document's own terms,
+so a citizen can be shown later what they agreed to (PIPL art. 17: told clearly, truly and completely).
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from consent.document import Notice
+from consent.policy import PolicyBundle
+from gateway.consents.bodies import ConsentRequest
+from keys.canonical import sha256_hex
+
+LANGUAGES = ("en", "zh-CN")
+VERSION = "v1"
+
+
+def render(ask: ConsentRequest, policy: PolicyBundle, recipient: str, recipient_id: str) -> str:
+    """The notice in the language that was asked for. `recipient` is the institution's registered name."""
+    purpose = policy.purpose(ask.purpose)
+    if purpose is None:
+        raise ValueError("a notice is rendered only for a purpose that was permitted")
+    categories = [policy.category(code) for code in ask.categories]
+    listed = [category for category in categories if category is not None]
+    necessary = [category for category in listed if category.code in purpose.necessary]
+    template = (
+        files("gateway") / "consents" / "notices" / f"consent-{VERSION}.{ask.language}.txt"
+    ).read_text("utf-8")
+    return template.format(
+        recipient=recipient,
+        recipient_id=recipient_id,
+        purpose=purpose.code,
+        purpose_zh=purpose.zh,
+        purpose_en=purpose.en,
+        basis=purpose.basis,
+        categories_zh="、".join(category.zh for category in listed),
+        categories_en=", ".join(category.en for category in listed),
+        necessary_zh="、".join(category.zh for category in necessary) or "无",
+        necessary_en=", ".join(category.en for category in necessary) or "none",
+        not_before=ask.not_before,
+        not_after=ask.not_after,
+        max_uses=ask.max_uses,
+        retention_days=ask.retention_days,
+    )
+
+
+def notice_of(ask: ConsentRequest, text: str) -> Notice:
+    """The document's `notice` member: language, template and the hash (hex SHA-256) of the text."""
+    return Notice(
+        language=ask.language, template=f"consent-{ask.purpose}/{VERSION}", sha256=sha256_hex(text.encode())
+    )

@@ -1,0 +1,286 @@
+"""An institution asks a citizen for consent; the citizen declines; nobody answers and the request lapses.
+
+Invariant: the reply to a request is the same for a person who is unknown, and is made by the same
+statements and the same crypto. The person's number rests under a data key of the request's own; the ledger
+knows only a tag.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from consent.decision import ConsentAsk, Reason, Refuse, decide_request
+from consent.document import Template, document_sha256, format_template, parse_template
+from consent.lifecycle import Event, apply
+from gateway import metrics, rows
+from gateway.consents.bodies import ConsentRequest, Decline
+from gateway.consents.notice import notice_of, render
+from gateway.errors import EvidenceBroken, Rejected
+from gateway.ids import new_uuid
+from gateway.institutions.standing import standing_row, standings
+from gateway.keyring import LINK, VERSION, DataKey
+from gateway.people.citizens import Citizen
+from gateway.people.subjects import find_by_number
+from gateway.query.request import Signer
+from gateway.rows import ROW_KEY
+from gateway.tables import consent_requests, grants, institutions, operators
+from gateway.transaction import Nonce, Transaction
+from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
+from keys.errors import DecryptionFailed
+from keys.instant import parse_instant
+from ledger.log import Entry
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+DAY_MS = 86_400_000
+LAPSE_CHUNK = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A recorded request: the template the citizen may sign, the text to show, and the leaf's index."""
+
+    request: str
+    template: Template
+    notice_text: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A refused request, with its entry."""
+
+    entry: Entry
+    reason: Reason
+
+
+def request_consent(
+    house: House, ask: ConsentRequest, body: dict[str, Any], signer: Signer, citizen_number: str
+) -> Requested | RequestRefused:
+    """Record a request about the person with this canonical citizen number, or its refusal."""
+    with house.read() as conn:
+        person = find_by_number(house, conn, citizen_number)
+    one_time = house.random(16)
+    tag = person.tag if person.known else one_time
+    body_mac = house.custody.mac(ROW_KEY, b"consent-request\x00" + canonical(body))
+
+    def act(tx: Transaction) -> Requested | RequestRefused:
+        tx.spend_one(signer.nonce)
+        earlier = _row(tx.house, tx.conn, ask.request_id)
+        if earlier is not None and hmac.compare_digest(earlier["body_mac"], body_mac):
+            return _again(tx, ask, earlier, signer)
+        ruling = decide_request(
+            _consent_ask(ask, signer, reused=earlier is not None),
+            standings(tx, institutions, [signer.institution]).get(signer.institution),
+            standings(tx, operators, [signer.operator]).get(signer.operator),
+            house.policy,
+            tx.at,
+        )
+        if isinstance(ruling, Refuse):
+            metrics.DECISIONS.labels("request", "refused", ruling.reason.value).inc()
+            return _refuse(tx, ask, body, signer, tag, ruling.reason)
+        metrics.DECISIONS.labels("request", "recorded", "").inc()
+        return _record(tx, ask, signer, tag, citizen_number, body_mac)
+
+    return house.transact(act)
+
+
+def _consent_ask(ask: ConsentRequest, signer: Signer, *, reused: bool) -> ConsentAsk:
+    return ConsentAsk(
+        institution=signer.institution,
+        operator=signer.operator,
+        purpose=ask.purpose,
+        categories=ask.categories,
+        answer=ask.answer,
+        not_before=parse_instant(ask.not_before),
+        not_after=parse_instant(ask.not_after),
+        max_uses=ask.max_uses,
+        retention_days=ask.retention_days,
+        reused=reused,
+    )
+
+
+def _refuse(
+    tx: Transaction, ask: ConsentRequest, body: dict[str, Any], signer: Signer, tag: bytes, reason: Reason
+) -> RequestRefused:
+    salt = tx.house.random(16)
+    entry = tx.append(
+        "query.refused",
+        {"query": ask.request_id, "reason": reason.value, "purpose": ask.purpose},
+        tag=tag,
+        by=signer.by,
+        details={"request": body, "request_salt": b64u(salt)},
+    )
+    return RequestRefused(entry, reason)
+
+
+def _record(
+    tx: Transaction, ask: ConsentRequest, signer: Signer, tag: bytes, citizen_number: str, body_mac: bytes
+) -> Requested:
+    house = tx.house
+    name = standing_row(tx, institutions, signer.institution)["name"]
+    text = render(ask, house.policy, name, signer.institution)
+    template = _template(house, ask, signer, text)
+    entry = tx.append(
+        "consent.requested",
+        _leaf_body(ask.request_id, signer.institution, ask.purpose, ask.categories),
+        tag=tag,
+        by=signer.by,
+        details={"document": parse_canonical(format_template(template))},
+        about=rows.about(consent_requests, ask.request_id),
+    )
+    key, wrapped = house.keyring.fresh(tag, LINK)
+    row_id = UUID(ask.request_id).bytes
+    row = {
+        "request": ask.request_id,
+        "shard": house.shard,
+        "tag": tag,
+        "institution": signer.institution,
+        "operator": signer.operator,
+        "consent": template.consent_id,
+        "purpose": ask.purpose,
+        "categories": " ".join(ask.categories),
+        "data_key": wrapped,
+        "epoch": house.keyring.epoch,
+        "citizen_number": key.seal("consent_requests", "citizen_number", row_id, citizen_number.encode()),
+        "document": key.seal("consent_requests", "document", row_id, format_template(template)),
+        "body_mac": body_mac,
+        "lapses_at": tx.at + house.policy.enrolment.request_days * DAY_MS,
+        "state": "requested",
+    }
+    tx.conn.execute(consent_requests.insert(), tx.protect(consent_requests, row, entry))
+    return Requested(ask.request_id, template, text, entry.index)
+
+
+def _template(house: House, ask: ConsentRequest, signer: Signer, text: str) -> Template:
+    """The document to sign. `case_ref_sha256` is SHA-256(nonce || the bank's own reference, UTF-8)."""
+    nonce = house.random(16)
+    return Template(
+        consent_id=new_uuid(house.random),
+        gateway=house.origin,
+        recipient=signer.institution,
+        purpose=ask.purpose,
+        categories=ask.categories,
+        answer=ask.answer,
+        not_before=parse_instant(ask.not_before),
+        not_after=parse_instant(ask.not_after),
+        max_uses=ask.max_uses,
+        retention_days=ask.retention_days,
+        notice=notice_of(ask, text),
+        case_ref_sha256=sha256_hex(nonce + (ask.case_ref or "").encode()),
+        nonce=b64u(nonce),
+    )
+
+
+def _again(tx: Transaction, ask: ConsentRequest, row: dict[str, Any], signer: Signer) -> Requested:
+    """The same request sent again: the same document, no second leaf."""
+    if row["institution"] != signer.institution:
+        raise Rejected("request-id-reused")
+    template, _ = open_request(tx.house, row)
+    name = standing_row(tx, institutions, signer.institution)["name"]
+    text = render(ask, tx.house.policy, name, signer.institution)
+    return Requested(ask.request_id, template, text, row["changed_index"])
+
+
+def decline(house: House, ask: Decline, citizen: Citizen, nonce: Nonce) -> Entry:
+    """Record a citizen's no. `Rejected` when the request is not theirs, or was answered."""
+
+    def act(tx: Transaction) -> Entry:
+        tx.spend_one(nonce)
+        row = _row(house, tx.conn, ask.request_id)
+        if row is None or not is_about(house, tx.conn, row, citizen):
+            raise Rejected("not-found")
+        template, _ = open_request(house, row)
+        if not hmac.compare_digest(document_sha256(template), ask.document_sha256):
+            raise Rejected("consent-mismatch")
+        return end_request(tx, row, Event.DECLINE)
+
+    return house.transact(act, seals=False)
+
+
+def end_request(tx: Transaction, row: dict[str, Any], event: Event) -> Entry:
+    """End a request that nobody granted: its leaf and its new state. `Rejected` when it ended before."""
+    if row["state"] != "requested" or tx.latest(rows.about(grants, row["consent"])) is not None:
+        raise Rejected("already-answered")
+    state = apply(row["state"], event).value
+    entry = tx.append(
+        f"consent.{state}",
+        _leaf_body(row["request"], row["institution"], row["purpose"], tuple(row["categories"].split())),
+        tag=row["tag"],
+        about=rows.about(consent_requests, row["request"]),
+    )
+    changed = tx.protect(consent_requests, rows.columns_of(consent_requests, row) | {"state": state}, entry)
+    tx.conn.execute(
+        sa.update(consent_requests).where(consent_requests.c.request == row["request"]).values(**changed)
+    )
+    return entry
+
+
+def lapse_due(house: House) -> int:
+    """Let the requests lapse that nobody answered in time, a chunk at once; how many did."""
+    with house.read() as conn:
+        due = conn.scalars(
+            sa.select(consent_requests.c.request)
+            .where(
+                consent_requests.c.state == "requested",
+                consent_requests.c.lapses_at <= house.clock(),
+                ~sa.exists().where(grants.c.consent == consent_requests.c.consent),
+            )
+            .limit(LAPSE_CHUNK)
+        ).all()
+    if not due:
+        return 0
+
+    def act(tx: Transaction) -> int:
+        found = [_row(house, tx.conn, request) for request in due]
+        open_rows = [row for row in found if row is not None and row["state"] == "requested"]
+        for row in open_rows:
+            end_request(tx, row, Event.LAPSE)
+        return len(open_rows)
+
+    return house.transact(act, seals=False)
+
+
+def request_row(
+    house: House, conn: sa.Connection, column: sa.ColumnElement[Any], value: Any
+) -> dict[str, Any] | None:
+    """One evident request by one of its unique columns, or None."""
+    name = consent_requests.c.request
+    found = conn.execute(rows.evident(consent_requests, name, house.shard).where(column == value))
+    row = found.mappings().one_or_none()
+    if row is None:
+        return None
+    rows.require_evident(house.custody, consent_requests, dict(row))
+    return dict(row)
+
+
+def _row(house: House, conn: sa.Connection, request: str) -> dict[str, Any] | None:
+    return request_row(house, conn, consent_requests.c.request, request)
+
+
+def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:
+    """The stored template and the canonical citizen number of a request, decrypted."""
+    row_id = UUID(row["request"]).bytes
+    try:
+        key: DataKey = house.keyring.unwrap(row["tag"], LINK, VERSION, row["epoch"], row["data_key"])
+        template = parse_template(key.open("consent_requests", "document", row_id, row["document"]))
+        number = key.open("consent_requests", "citizen_number", row_id, row["citizen_number"]).decode()
+    except DecryptionFailed as error:
+        raise EvidenceBroken("a consent request does not open in its place") from error
+    return template, number
+
+
+def _leaf_body(request: str, recipient: str, purpose: str, categories: tuple[str, ...]) -> dict[str, Any]:
+    return {"request": request, "recipient": recipient, "purpose": purpose, "categories": list(categories)}
+
+
+def is_about(house: House, conn: sa.Connection, row: dict[str, Any], citizen: Citizen) -> bool:
+    """Whether a request is about this citizen, who may have been unknown when it was made."""
+    person = find_by_number(house, conn, open_request(house, row)[1])
+    return person.known and person.subject == citizen.subject.subject

@@ -1,0 +1,53 @@
+"""The gateway's error tree. Refusals are values and never stand here; what stands here stops the work.
+
+GatewayError
+├── NotReady            the gateway cannot serve yet or any more (no regulator, rolled back, locked)
+├── LedgerUnavailable   the commit failed or its outcome is unknown: nothing was answered
+├── EvidenceBroken      a stored row, document or MAC does not match what the ledger says of it
+├── Undelivered         the entry is durable but the answer could not be made: 503 and `query.undelivered`
+├── ReplayedNonce       a signed request was seen before: 401, no leaf
+└── Rejected            a request that no leaf records (400, 404, 409, 410, 422); carries a problem name
+"""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """Root of everything the gateway raises itself."""
+
+
+class NotReady(GatewayError):
+    """The gateway may not answer in this state; the message says what to do."""
+
+
+class LedgerUnavailable(GatewayError):
+    """The ledger could not be written, or the outcome of the commit is unknown. Fail closed."""
+
+
+class EvidenceBroken(GatewayError):
+    """Stored evidence does not match: a row's MAC, a moved ciphertext, a proof that no longer verifies."""
+
+
+class Undelivered(GatewayError):
+    """The decision is in the ledger, the answer could not be delivered.
+
+    `index` is the leaf of the decision, `undelivered` the leaf that says so.
+    """
+
+    def __init__(self, index: int, undelivered: int) -> None:
+        super().__init__(f"the answer recorded at index {index} could not be delivered")
+        self.index = index
+        self.undelivered = undelivered
+
+
+class ReplayedNonce(GatewayError):
+    """The nonce of a signed request was used before by the same key."""
+
+
+class Rejected(GatewayError):
+    """A request that is turned away without a leaf; `problem` names a row of the problem table."""
+
+    def __init__(self, problem: str, detail: str = "") -> None:
+        super().__init__(detail or problem)
+        self.problem = problem
+        self.detail = detail

@@ -1,0 +1,207 @@
+"""The house: what every room is handed (settings, clock, randomness, custody, database) and its transaction.
+
+Invariant: nothing below `House.transact` and the turnstile's group commits; no room opens a session, reads
+the clock or a global. A head that goes behind what this process or the copy outside has seen stops the
+house.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+import structlog
+
+from consent.policy import PolicyBundle
+from gateway import db, metrics
+from gateway.config import Settings
+from gateway.decoy import Decoy
+from gateway.errors import LedgerUnavailable
+from gateway.evidence import EvidenceCache
+from gateway.ids import Random
+from gateway.keyring import DataKey, Keyring
+from gateway.lane import Lane, Slot
+from gateway.receipts import Receipts
+from gateway.sealing import SealingKey
+from gateway.transaction import Transaction
+from keys.custody import Custody
+from keys.signing import PublicKey
+from ledger.errors import HeadBehind
+from ledger.log import Appender, Head, lock_head
+from ledger.tables import ledger_leaves
+
+T = TypeVar("T")
+Clock = Callable[[], int]
+SHARD = 0
+
+log = structlog.get_logger(__name__)
+
+
+def wall_clock() -> int:
+    """The system clock, in milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Work for one transaction; `seals` when any of its leaves carries details for the regulator."""
+
+    run: Callable[[Transaction], Any]
+    seals: bool
+
+
+@dataclass(slots=True, eq=False)
+class House:
+    """Dependencies of every room. Built once per process by `gateway.opening.open_house`."""
+
+    settings: Settings
+    engine: sa.Engine
+    custody: Custody
+    clock: Clock
+    random: Random
+    origin: str
+    policy: PolicyBundle
+    policy_hash: str
+    keyring: Keyring
+    sealed_key: DataKey
+    decoy: Decoy
+    evidence: EvidenceCache
+    receipts: Receipts
+    registrars: dict[str, PublicKey] = field(default_factory=dict)
+    shard: int = SHARD
+    sealing: SealingKey | None = None
+    seen: Head | None = None
+    lane: Lane = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lane = Lane(self._carry, self.settings.batch_limit)
+
+    def transact(self, act: Callable[[Transaction], T], *, seals: bool = True) -> T:
+        """Run one act under the head's lock; returns once it is durable. Shares its commit with others."""
+        return cast(T, self.lane.submit(run_singly, Act(act, seals)))
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """A snapshot to read from, outside the lock."""
+        return db.read(self.engine)
+
+    @contextmanager
+    def publishing(self) -> Iterator[sa.Connection]:
+        """A short transaction of the publisher's: it reads leaves or swaps the checkpoint, and appends
+        nothing.
+        """
+        with self.engine.connect() as conn, conn.begin():
+            yield conn
+
+    def _carry(self, batch: Sequence[Slot[Any, Any]]) -> None:
+        """Carry a batch: lock the head, do the single acts, then each group as one, write, commit."""
+        metrics.BATCH.observe(len(batch))
+        with metrics.LOCKED.time(), db.writing(self.engine) as conn:
+            head = lock_head(conn, self.shard)
+            self._require_onward(head)
+            tx = self._transaction(conn, head)
+            if any(_seals(slot) for slot in batch):
+                tx.announce_sealing()
+                tx.appender.flush()
+            groups: dict[Callable[..., Any], list[Slot[Any, Any]]] = defaultdict(list)
+            for slot in batch:
+                groups[slot.handler].append(slot)
+            singles = groups.pop(run_singly, [])
+            for slot in singles:
+                _run_in_savepoint(tx, slot)
+            for handler, slots in groups.items():
+                outcomes = handler(tx, [slot.payload for slot in slots])
+                for slot, outcome in zip(slots, outcomes, strict=True):
+                    slot.result = outcome
+            after = tx.appender.flush()
+            self._commit(conn, head, after)
+        self.seen, self.sealing = after, tx.sealing or self.sealing
+        metrics.HEAD.set(after.size)
+
+    def _transaction(self, conn: sa.Connection, head: Head) -> Transaction:
+        at = max(self.clock(), head.at)
+        tx: Transaction
+
+        def seal(details: bytes, salt: bytes) -> tuple[str, bytes]:
+            if tx.sealing is None:
+                raise LedgerUnavailable("details need a sealing key that was announced")
+            return tx.sealing.id, tx.sealing.seal(details, self.origin, salt, self.random)
+
+        appender = Appender(
+            conn=conn,
+            shard=self.shard,
+            origin=self.origin,
+            head=head,
+            at=at,
+            policy_hash=self.policy_hash,
+            random=self.random,
+            seal=seal,
+            wrap=self.wrap_sealed,
+            epoch=self.keyring.epoch,
+        )
+        tx = Transaction(self, conn, appender, at)
+        return tx
+
+    def wrap_sealed(self, blob: bytes, digest: str) -> bytes:
+        """Wrap a regulator's blob once more for rest here, so that erasure reaches it."""
+        return self.sealed_key.seal("ledger_sealed", "blob", bytes.fromhex(digest), blob)
+
+    def unwrap_sealed(self, stored: bytes, digest: str) -> bytes:
+        """The regulator's blob out of its wrapping at rest."""
+        return self.sealed_key.open("ledger_sealed", "blob", bytes.fromhex(digest), stored)
+
+    def _require_onward(self, head: Head) -> None:
+        if self.seen is not None and head.size < self.seen.size:
+            raise HeadBehind(
+                f"the database holds {head.size} leaves, this process has seen {self.seen.size}: "
+                "it was put back to an older state"
+            )
+
+    def _commit(self, conn: sa.Connection, before: Head, after: Head) -> None:
+        """Commit; when the outcome is unknown, read back whether the last leaf stands."""
+        try:
+            conn.commit()
+        except sa.exc.DBAPIError as error:
+            if after.size == before.size or not self._stands(after):
+                raise LedgerUnavailable("the ledger could not be written") from error
+            log.warning("commit.read_back", size=after.size)
+
+    def _stands(self, after: Head) -> bool:
+        try:
+            with self.read() as conn:
+                found = conn.scalar(
+                    sa.select(ledger_leaves.c.leaf_hash).where(
+                        ledger_leaves.c.shard == self.shard, ledger_leaves.c.idx == after.size - 1
+                    )
+                )
+        except sa.exc.DBAPIError as error:
+            raise LedgerUnavailable("the outcome of a commit is unknown") from error
+        return bool(found == after.leaf_hash)
+
+
+def run_singly(_tx: Transaction, _acts: Sequence[Act]) -> None:
+    """Names the slots that run one by one, each in a savepoint of its own (see `House._carry`)."""
+    raise AssertionError("single acts are run by the house itself")
+
+
+def _seals(slot: Slot[Any, Any]) -> bool:
+    return slot.payload.seals if isinstance(slot.payload, Act) else True
+
+
+def _run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
+    """One act: its failure undoes its own rows and leaves, and only those."""
+    mark = tx.appender.mark()
+    savepoint = tx.conn.begin_nested()
+    try:
+        slot.result = slot.payload.run(tx)
+        tx.appender.flush()
+    except Exception as error:  # noqa: BLE001  the act's own failure, handed to whoever waits for it
+        savepoint.rollback()
+        tx.appender.rewind(mark)
+        slot.error = error
+    else:
+        savepoint.commit()

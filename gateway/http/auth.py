@@ -1,0 +1,116 @@
+"""Who signs a request: an institution's operator, or a citizen with their own key (RFC 9421, one profile).
+
+Invariant: nothing about the request is believed before its one signature verified under a registered key.
+What fails here is 401 or 400, counted, and leaves no leaf. That a nonce serves once is decided under the
+head's lock, by whoever records the request.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from flask import Request
+
+from gateway import metrics
+from gateway.errors import GatewayError
+from gateway.http.signature import (
+    SKEW_MS,
+    TAG_CITIZEN,
+    TAG_INSTITUTION,
+    SignatureInput,
+    SignatureRefused,
+    Why,
+    parse_signature,
+    target_uri,
+    verify_request,
+)
+from gateway.people.citizens import Citizen, find_by_kid
+from gateway.query.request import Signer
+from gateway.tables import operators
+from gateway.transaction import Nonce
+from keys.canonical import parse_canonical
+from keys.errors import KeysError
+from keys.signing import PublicKey, parse_public_jwk
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+
+class UnknownKey(GatewayError):
+    """The key that a request names is registered for nobody here."""
+
+
+def authenticate_operator(house: House, request: Request) -> Signer:
+    """The operator whose key signed this request. `SignatureRefused` or `UnknownKey`."""
+    parsed = parse_signature(request.method, request.headers)
+    with house.read() as conn:
+        row = conn.execute(
+            sa.select(operators.c.operator, operators.c.institution, operators.c.jwk).where(
+                operators.c.kid == parsed.keyid
+            )
+        ).one_or_none()
+    if row is None:
+        raise UnknownKey
+    _verify(house, request, parsed, _public_key(row.jwk), TAG_INSTITUTION)
+    return Signer(row.operator, row.institution, _nonce(parsed))
+
+
+def authenticate_citizen(house: House, request: Request) -> tuple[Citizen, Nonce]:
+    """The citizen whose enrolled key signed this request. `SignatureRefused` or `UnknownKey`."""
+    parsed = parse_signature(request.method, request.headers)
+    try:
+        with house.read() as conn:
+            citizen = find_by_kid(house, conn, parsed.keyid)
+    except KeysError:
+        raise SignatureRefused(Why.KEYID) from None
+    if citizen is None:
+        raise UnknownKey
+    _verify(house, request, parsed, citizen.key, TAG_CITIZEN)
+    return citizen, _nonce(parsed)
+
+
+def authenticate_bearer(house: House, request: Request, key: PublicKey) -> Nonce:
+    """A citizen's request signed by a key that is only being enrolled: proof that the sender holds it."""
+    parsed = parse_signature(request.method, request.headers)
+    _verify(house, request, parsed, key, TAG_CITIZEN)
+    return _nonce(parsed)
+
+
+def signed_as_citizen(request: Request) -> bool:
+    """Whether the request says it is a citizen's. Only chooses which registry to look in; proves nothing."""
+    return parse_signature(request.method, request.headers).tag == TAG_CITIZEN
+
+
+def _verify(house: House, request: Request, parsed: SignatureInput, key: PublicKey, tag: str) -> None:
+    now = house.clock()
+    if abs(parsed.created * 1000 - now) > house.settings.created_window_s * 1000:
+        raise SignatureRefused(Why.STALE)
+    raw_target = request.environ.get("RAW_URI", "")
+    verify_request(
+        parsed,
+        request.method,
+        target_uri(house.settings.public_url, raw_target),
+        request.get_data(cache=True) or None,
+        request.headers.get("Content-Type"),
+        request.headers.get("Content-Digest"),
+        key,
+        tag,
+        now,
+    )
+
+
+def _nonce(parsed: SignatureInput) -> Nonce:
+    """Kept for the window and its skew; beyond that the request is stale by its `created` anyway."""
+    return Nonce(parsed.keyid, parsed.nonce, parsed.created * 1000 + 2 * SKEW_MS)
+
+
+@lru_cache(maxsize=4096)
+def _public_key(jwk: str) -> PublicKey:
+    return parse_public_jwk(parse_canonical(jwk.encode()))
+
+
+def count_refusal(problem: str) -> None:
+    """Count a request that was not authenticated."""
+    metrics.UNSIGNED.labels(problem).inc()

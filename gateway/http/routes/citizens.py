@@ -1,0 +1,63 @@
+"""A citizen's own endpoints: enrolment of a key, what is held, who looked."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from gateway.consents import bodies
+from gateway.consents.grant import certificate_of
+from gateway.errors import Rejected
+from gateway.http.auth import authenticate_bearer
+from gateway.http.guards import Api, Guard
+from gateway.http.wire import MalformedBody, read_body, reply
+from gateway.people.citizens import Citizen, enrol
+from gateway.people.report import accesses, record_reading, report
+from gateway.transaction import Nonce, Transaction
+from keys.blind import canonical_citizen_number
+from keys.errors import BadIdentifier, KeysError
+from keys.signing import parse_public_jwk
+from ledger.log import Entry
+
+
+def register(api: Api) -> None:
+    """Put the citizen's endpoints on the map."""
+    house = api.house
+
+    @api.route("/v1/enrolments", ["POST"], Guard.PROOF)
+    def enrolments() -> Response:
+        body, _ = read_body(bodies.Enrol)
+        certificate = certificate_of(body.certificate)
+        try:
+            number = canonical_citizen_number(body.citizen_number)
+            key = parse_public_jwk(certificate.enrolment.jwk)
+        except BadIdentifier as error:
+            raise MalformedBody("$.citizen_number") from error
+        except KeysError as error:
+            raise Rejected("bad-certificate") from error
+        nonce = authenticate_bearer(house, request, key)
+
+        def act(tx: Transaction) -> Entry:
+            tx.spend_one(nonce)
+            done = enrol(tx, certificate, number)
+            return done.entry if done.entry is not None else tx.entry(done.row["changed_index"])
+
+        return reply({"index": house.transact(act).index}, 201)
+
+    @api.route("/v1/me/report", ["GET"], Guard.CITIZEN)
+    def held(signed: tuple[Citizen, Nonce]) -> Response:
+        citizen, nonce = signed
+        return reply(report(house, citizen, record_reading(house, citizen, "report", nonce)))
+
+    @api.route("/v1/me/accesses", ["GET"], Guard.CITIZEN)
+    def looked(signed: tuple[Citizen, Nonce]) -> Response:
+        citizen, nonce = signed
+        after = _after(request.args.get("after", "0"))
+        record_reading(house, citizen, "accesses", nonce)
+        return reply(accesses(house, api.publishing, citizen, after))
+
+
+def _after(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise MalformedBody("$.after")
+    return int(text)

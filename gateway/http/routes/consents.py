@@ -1,0 +1,108 @@
+"""Consent requests, consents, withdrawals."""
+
+from __future__ import annotations
+
+from werkzeug.wrappers import Response
+
+from consent.document import document_sha256, format_template
+from gateway.consents import bodies
+from gateway.consents.grant import grant, parse_grant
+from gateway.consents.request import RequestRefused, decline, request_consent
+from gateway.consents.view import Viewer, view_consent, view_request
+from gateway.consents.withdraw import withdraw
+from gateway.errors import Rejected
+from gateway.http.guards import Api, Guard
+from gateway.http.wire import MalformedBody, problem_reply, read_body, reply
+from gateway.people.citizens import Citizen
+from gateway.query.request import Signer
+from gateway.transaction import Nonce
+from keys.blind import canonical_citizen_number
+from keys.canonical import parse_canonical
+from keys.errors import BadIdentifier
+
+
+def register(api: Api) -> None:
+    """Put the consent endpoints on the map."""
+    _requests(api)
+    _consents(api)
+
+
+def _requests(api: Api) -> None:
+    house = api.house
+
+    @api.route("/v1/consent-requests", ["POST"], Guard.OPERATOR)
+    def ask(signer: Signer) -> Response:
+        asked, body = read_body(bodies.ConsentRequest)
+        try:
+            number = canonical_citizen_number(asked.person.citizen_number)
+        except BadIdentifier as error:
+            raise MalformedBody("$.person.citizen_number") from error
+        outcome = request_consent(house, asked, body, signer, number)
+        if isinstance(outcome, RequestRefused):
+            receipt = house.receipts.of_query(
+                outcome.entry, asked.request_id, "refused", reason=outcome.reason.value
+            )
+            return problem_reply(outcome.reason.value, receipt, {"request_id": asked.request_id})
+        template = outcome.template
+        return reply(
+            {
+                "request_id": outcome.request,
+                "consent_id": template.consent_id,
+                "document": parse_canonical(format_template(template)),
+                "document_sha256": document_sha256(template),
+                "notice_text": outcome.notice_text,
+                "index": outcome.index,
+            },
+            201,
+        )
+
+    @api.route("/v1/consent-requests/<uuid:request_id>", ["GET"], Guard.PARTY)
+    def look(party: Signer | tuple[Citizen, Nonce], request_id: object) -> Response:
+        viewer = _spent(api, party)
+        with house.read() as conn:
+            return reply(view_request(house, conn, str(request_id), viewer, house.clock()))
+
+    @api.route("/v1/consent-requests/<uuid:request_id>/decline", ["POST"], Guard.CITIZEN)
+    def say_no(signed: tuple[Citizen, Nonce], request_id: object) -> Response:
+        asked, _ = read_body(bodies.Decline)
+        if asked.request_id != str(request_id):
+            raise Rejected("consent-mismatch")
+        citizen, nonce = signed
+        entry = decline(house, asked, citizen, nonce)
+        return reply({"request_id": asked.request_id, "state": "declined", "index": entry.index})
+
+
+def _consents(api: Api) -> None:
+    house = api.house
+
+    @api.route("/v1/consents", ["POST"], Guard.PROOF)
+    def give() -> Response:
+        body, _ = read_body(bodies.Grant)
+        granted = grant(house, parse_grant(body))
+        receipt = house.receipts.of_consent(granted.entry, granted.consent.consent_id, "granted")
+        return reply({"consent_id": granted.consent.consent_id, "state": "granted", "receipt": receipt}, 201)
+
+    @api.route("/v1/consents/<uuid:consent_id>", ["GET"], Guard.PARTY)
+    def show(party: Signer | tuple[Citizen, Nonce], consent_id: object) -> Response:
+        viewer = _spent(api, party)
+        with house.read() as conn:
+            return reply(view_consent(house, conn, str(consent_id), viewer, house.clock()))
+
+    @api.route("/v1/withdrawals", ["POST"], Guard.PROOF)
+    def take_back() -> Response:
+        body, _ = read_body(bodies.Withdraw)
+        done = withdraw(house, body)
+        consent = done.withdrawal.consent_id
+        receipt = house.receipts.of_consent(done.entry, consent, "withdrawn")
+        return reply({"consent_id": consent, "state": "withdrawn", "receipt": receipt}, 201)
+
+
+def _spent(api: Api, party: Signer | tuple[Citizen, Nonce]) -> Viewer:
+    """The party, once the nonce of its request is spent."""
+    viewer: Viewer
+    if isinstance(party, Signer):
+        viewer, nonce = party, party.nonce
+    else:
+        viewer, nonce = party
+    api.house.transact(lambda tx: tx.spend_one(nonce), seals=False)
+    return viewer

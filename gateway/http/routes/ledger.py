@@ -1,0 +1,106 @@
+"""The public log (C2SP tlog-tiles) and its proofs. Hash tiles are anybody's, entry bundles a regulator's."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from gateway.errors import Rejected
+from gateway.http.auth import authenticate_operator
+from gateway.http.guards import Api, Guard
+from gateway.http.wire import problem_reply, reply
+from gateway.institutions.published import published
+from gateway.institutions.standing import standings
+from gateway.publishing import proof_of, vkey_of
+from gateway.tables import institutions, operators
+from gateway.transaction import Transaction
+from keys.canonical import parse_canonical
+from keys.notes import format_vkey
+from ledger.errors import LedgerError
+from ledger.tiles import TileDirectory, parse_tile_path
+
+OCTETS = "application/octet-stream"
+TEXT = "text/plain; charset=utf-8"
+
+
+def register(api: Api) -> None:
+    """Put the log on the map."""
+    _tiles(api)
+    _proofs(api)
+
+
+def _tiles(api: Api) -> None:
+    tiles = TileDirectory(api.house.settings.log_dir)
+
+    @api.route("/ledger/checkpoint", ["GET"], Guard.PUBLIC)
+    def checkpoint() -> Response:
+        note = (api.house.settings.log_dir / "checkpoint").read_bytes()
+        return Response(note, content_type=TEXT, headers={"Cache-Control": "no-cache"})
+
+    @api.route("/ledger/tile/<path:path>", ["GET"], Guard.PUBLIC)
+    def tile(path: str) -> Response:
+        try:
+            level, index, width = parse_tile_path(f"tile/{path}")
+        except LedgerError as error:
+            raise Rejected("not-found") from error
+        if level == "entries":
+            _require_auditor(api)
+        data = tiles.read(level, index, width)
+        if data is None:
+            raise Rejected("not-found")
+        private = "private" if level == "entries" else "public"
+        return Response(
+            data, content_type=OCTETS, headers={"Cache-Control": f"{private}, max-age=31536000, immutable"}
+        )
+
+
+def _proofs(api: Api) -> None:
+    house = api.house
+
+    @api.route("/v1/ledger/proofs/<int:index>", ["GET"], Guard.PUBLIC)
+    def proof(index: int) -> Response:
+        newest = api.publishing.publish_now()
+        if newest is None:
+            return problem_reply("not-yet-published")
+        if index >= newest.checkpoint.size:
+            raise Rejected("not-found")
+        return Response(proof_of(house, newest, index), content_type=TEXT)
+
+    @api.route("/v1/keys", ["GET"], Guard.PUBLIC)
+    def keys() -> Response:
+        with house.read() as conn:
+            found = published(house, conn)
+        return reply(
+            {
+                "origin": house.origin,
+                "vkey": format_vkey(vkey_of(house)),
+                "keys": [
+                    {
+                        "use": row["use"],
+                        "kid": row["kid"],
+                        "public": parse_canonical(row["public"].encode()),
+                        "holder": row["holder"],
+                        "index": row["changed_index"],
+                    }
+                    for row in found
+                ],
+            }
+        )
+
+
+def _require_auditor(api: Api) -> None:
+    """Entry bundles go only to a regulator's auditing operator in good standing; to anyone else they are
+    absent.
+    """
+    signer = authenticate_operator(api.house, request)
+
+    def act(tx: Transaction) -> bool:
+        tx.spend_one(signer.nonce)
+        operator = standings(tx, operators, [signer.operator]).get(signer.operator)
+        institution = standings(tx, institutions, [signer.institution]).get(signer.institution)
+        return all(
+            one is not None and one.active(tx.at) and "audit" in one.roles for one in (operator, institution)
+        )
+
+    if not api.house.transact(act, seals=False):
+        raise Rejected("not-found")

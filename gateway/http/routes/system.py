@@ -1,0 +1,58 @@
+"""Health, readiness and the index page."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from string import Template
+
+import sqlalchemy as sa
+from werkzeug.wrappers import Response
+
+from gateway.http.guards import Api, Guard
+from gateway.http.wire import problem_reply, reply
+from gateway.institutions.published import published
+from gateway.publishing import vkey_of
+from gateway.tables import published_keys
+from keys.notes import format_vkey
+from ledger.log import read_head
+
+CLOCK_TOLERANCE_MS = 5_000
+
+
+def register(api: Api) -> None:
+    """Put health, readiness and the index on the map."""
+    house = api.house
+    page = Template((files("gateway") / "http" / "index.html").read_text("utf-8"))
+
+    @api.route("/", ["GET"], Guard.PUBLIC)
+    def index() -> Response:
+        text = page.substitute(origin=escape(house.origin), vkey=escape(format_vkey(vkey_of(house))))
+        return Response(text, content_type="text/html; charset=utf-8")
+
+    @api.route("/healthz", ["GET"], Guard.PUBLIC)
+    def healthz() -> Response:
+        return reply({"status": "ok"})
+
+    @api.route("/readyz", ["GET"], Guard.PUBLIC)
+    def readyz() -> Response:
+        why = why_not_ready(api)
+        return reply({"status": "ready"}) if why is None else problem_reply("not-ready", extra={"why": why})
+
+
+def why_not_ready(api: Api) -> str | None:
+    """A code for what keeps the gateway from serving, or None."""
+    house = api.house
+    try:
+        with house.read() as conn:
+            head = read_head(conn, house.shard)
+            regulators = published(house, conn, published_keys.c.use == "regulator")
+    except sa.exc.DBAPIError:
+        return "database"
+    if house.seen is not None and head.size < house.seen.size:
+        return "rolled-back"
+    if head.at - house.clock() > CLOCK_TOLERANCE_MS:
+        return "clock"
+    if api.publishing.failure is not None:
+        return "publishing"
+    return None if regulators else "no-regulator"

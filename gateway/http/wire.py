@@ -1,0 +1,62 @@
+"""Bodies in and bodies out: strict JSON in, canonical JSON and problem+json out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from flask import request
+from werkzeug.wrappers import Response
+
+from gateway.errors import Rejected
+from gateway.http.problems import MEDIA_TYPE, problem
+from keys.canonical import canonical, parse_json_strict
+from keys.errors import KeysError
+
+B = TypeVar("B")
+JSON = "application/json"
+_PATH = re.compile(r"at `(\$[A-Za-z0-9_.\[\]]*)`")
+
+
+class MalformedBody(Rejected):
+    """A body that does not parse; `field` is the JSON path that is wrong, if it is one of ours."""
+
+    def __init__(self, field: str = "$") -> None:
+        super().__init__("malformed-body")
+        self.field = field
+
+
+def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
+    """The request's body as a value of `shape` and as the JSON object it was; `Rejected` when it is
+    neither.
+    """
+    if request.headers.get("Content-Type") != JSON:
+        raise Rejected("unsupported-media-type")
+    try:
+        members = parse_json_strict(request.get_data(cache=True))
+    except KeysError as error:
+        raise MalformedBody from error
+    if not isinstance(members, dict):
+        raise MalformedBody
+    try:
+        return msgspec.convert(members, shape, strict=True), members
+    except msgspec.ValidationError as error:
+        found = _PATH.search(str(error))
+        raise MalformedBody(found.group(1) if found else "$") from error
+
+
+def reply(members: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON object (RFC 8785 bytes)."""
+    return Response(canonical(members), status, content_type=JSON)
+
+
+def problem_reply(
+    name: str, receipt: str | None = None, extra: Mapping[str, str | int] | None = None
+) -> Response:
+    """A problem of the table."""
+    found = problem(name)
+    response = Response(found.to_json(receipt, extra), found.status, content_type=MEDIA_TYPE)
+    response.headers.update(found.headers())
+    return response

@@ -1,0 +1,70 @@
+"""Standing: who may act at all, read under the head's lock together with the leaf that last changed it.
+
+Invariant: a standing row that is not what the ledger last said of it never counts as standing: it reads as
+absent, which refuses, and raises an alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from consent.decision import Standing
+from gateway import metrics, rows
+from gateway.errors import Rejected
+from gateway.tables import institutions, operators
+from gateway.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+
+def standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> dict[str, Standing]:
+    """The standing of each id that has one, in one statement."""
+    key = _key(table)
+    found = tx.conn.execute(
+        rows.evident(table, key, tx.house.shard).where(key.in_(sorted(set(ids))))
+    ).mappings()
+    known = {}
+    for row in found:
+        if rows.is_evident(tx.house.custody, table, dict(row)):
+            known[row[key.name]] = Standing(row["state"], row["until"], frozenset(row["roles"].split()))
+        else:
+            metrics.EVIDENCE_BROKEN.labels(table.name).inc()
+            log.error("evidence.broken", table=table.name, key=row[key.name])
+    return known
+
+
+def standing_row(tx: Transaction, table: sa.Table, name: str) -> dict[str, Any]:
+    """One whole, evident row to be changed; `Rejected` when there is none."""
+    key = _key(table)
+    row = tx.conn.execute(rows.evident(table, key, tx.house.shard).where(key == name)).mappings().one_or_none()
+    if row is None:
+        raise Rejected("not-found", f"no {table.name[:-1]} {name} is registered")
+    rows.require_evident(tx.house.custody, table, dict(row))
+    return dict(row)
+
+
+def require_standing(tx: Transaction, institution: str, role: str) -> None:
+    """`Rejected` unless the institution is registered, active and has the role."""
+    standing = standings(tx, institutions, [institution]).get(institution)
+    if standing is None:
+        raise Rejected("not-found", f"institution {institution} is not registered")
+    if not standing.active(tx.at):
+        raise Rejected("institution-suspended", f"institution {institution} is suspended")
+    if role not in standing.roles:
+        raise Rejected("role-not-permitted", f"institution {institution} has no role {role}")
+
+
+def _key(table: sa.Table) -> sa.Column[Any]:
+    return operators.c.operator if table is operators else institutions.c.institution
+
+
+def named(conn: sa.Connection) -> dict[str, str]:
+    """The registered name of every institution."""
+    return {
+        row.institution: row.name
+        for row in conn.execute(sa.select(institutions.c.institution, institutions.c.name))
+    }

@@ -1,0 +1,103 @@
+"""Data keys of subjects: one per (subject, class), wrapped under the epoch key that custody holds.
+
+Invariant: a data key exists in clear only in the memory of the request that needs it; what is stored is
+wrapped, bound to subject, class, version and epoch. Creating and opening take the caller's connection and
+never commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from gateway.errors import EvidenceBroken
+from gateway.ids import Random
+from gateway.tables import data_keys
+from keys.custody import Custody
+from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
+from keys.fields import Place, open_field, seal_field
+
+SCHEMA = 1
+VERSION = 1
+LINK = "link"
+IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """One opened data key: seals and opens the fields of its subject and class."""
+
+    subject: bytes
+    key: bytes
+    version: int
+    random: Random
+
+    def seal(self, table: str, column: str, row: bytes, plaintext: bytes) -> bytes:
+        """Encrypt one field, bound to table, column, row and subject."""
+        place = Place(table, column, row, self.subject, SCHEMA)
+        return seal_field(self.key, self.version, plaintext, place, self.random)
+
+    def open(self, table: str, column: str, row: bytes, blob: bytes) -> bytes:
+        """Decrypt one field; `keys.errors.DecryptionFailed` when it stands in another place."""
+        return open_field(self.key, self.version, blob, Place(table, column, row, self.subject, SCHEMA))
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Makes and opens data keys under the current epoch."""
+
+    custody: Custody
+    epoch: int
+    random: Random
+
+    def fresh(self, subject: bytes, klass: str) -> tuple[DataKey, bytes]:
+        """A new data key and its wrapped form, not yet stored."""
+        key, wrapped = new_data_key(
+            self.custody, DataKeyPlace(subject, klass, VERSION, self.epoch), self.random
+        )
+        return DataKey(subject, key, VERSION, self.random), wrapped
+
+    def unwrap(self, subject: bytes, klass: str, version: int, epoch: int, wrapped: bytes) -> DataKey:
+        """Open one stored wrapped key."""
+        key = unwrap_data_key(self.custody, wrapped, DataKeyPlace(subject, klass, version, epoch))
+        return DataKey(subject, key, version, self.random)
+
+    def fresh_row(self, subject: bytes, klass: str) -> tuple[DataKey, dict[str, object]]:
+        """A new data key and its row of `data_keys`, not yet stored."""
+        key, wrapped = self.fresh(subject, klass)
+        row = {
+            "subject": subject,
+            "klass": klass,
+            "version": VERSION,
+            "epoch": self.epoch,
+            "wrapped": wrapped,
+        }
+        return key, row
+
+    def create(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> dict[str, DataKey]:
+        """New stored data keys for the classes of one subject."""
+        made = {klass: self.fresh_row(subject, klass) for klass in klasses}
+        if made:
+            conn.execute(data_keys.insert(), [row for _, row in made.values()])
+        return {klass: key for klass, (key, _) in made.items()}
+
+    def find(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> dict[str, DataKey]:
+        """Those of the wanted data keys that one subject has."""
+        rows = conn.execute(
+            sa.select(data_keys).where(
+                data_keys.c.subject == subject, data_keys.c.klass.in_(sorted(set(klasses)))
+            )
+        ).all()
+        return {
+            row.klass: self.unwrap(subject, row.klass, row.version, row.epoch, row.wrapped) for row in rows
+        }
+
+    def open(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> Mapping[str, DataKey]:
+        """The stored data keys of one subject; a class it has no key for is `EvidenceBroken`."""
+        wanted = set(klasses)
+        opened = self.find(conn, subject, wanted)
+        if opened.keys() != wanted:
+            raise EvidenceBroken("a data key is missing")
+        return opened

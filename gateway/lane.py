@@ -1,0 +1,82 @@
+"""Group commit: whoever waits for the ledger shares one transaction with the others who wait.
+
+Invariant: `submit` returns only after the transaction that carried the work is durably committed (or
+raises, and then nothing of that work stands in the ledger). There is no timer: the first to arrive leads,
+takes what is waiting (at most `limit`), commits once for all, and hands the lead to the next. At one client
+it costs nothing; under load commit, round trips and lock are shared.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True, eq=False)
+class Slot(Generic[P, R]):
+    """One waiting piece of work: what to do, with what, and afterwards its outcome."""
+
+    handler: Callable[..., Any]
+    payload: P
+    result: R | None = None
+    error: BaseException | None = None
+    done: bool = False
+    woken: threading.Event = field(default_factory=threading.Event)
+
+
+class Lane:
+    """A queue with one leader at a time; `carry` runs a batch in one transaction and fills in its
+    outcomes.
+    """
+
+    def __init__(self, carry: Callable[[Sequence[Slot[Any, Any]]], None], limit: int) -> None:
+        self._carry = carry
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._waiting: deque[Slot[Any, Any]] = deque()
+        self._led = False
+
+    def submit(self, handler: Callable[..., Any], payload: P) -> Any:
+        """Have `payload` carried with the next batch; its result, or its error raised here."""
+        slot: Slot[P, Any] = Slot(handler, payload)
+        with self._lock:
+            self._waiting.append(slot)
+            leads = not self._led
+            self._led = True
+        if not leads:
+            slot.woken.wait()  # woken with an outcome, or to lead
+        if not slot.done:
+            self._lead(slot)
+        if slot.error is not None:
+            raise slot.error
+        return slot.result
+
+    def _lead(self, own: Slot[Any, Any]) -> None:
+        with self._lock:
+            batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+        try:
+            self._carry(batch)
+        except BaseException as error:
+            for slot in batch:
+                slot.error = slot.error or error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._hand_over(batch, own)
+
+    def _hand_over(self, batch: Sequence[Slot[Any, Any]], own: Slot[Any, Any]) -> None:
+        with self._lock:
+            successor = self._waiting[0] if self._waiting else None
+            self._led = successor is not None
+        for slot in batch:
+            slot.done = True
+            if slot is not own:
+                slot.woken.set()
+        if successor is not None:
+            successor.woken.set()

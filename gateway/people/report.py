@@ -1,0 +1,130 @@
+"""What a citizen sees of themselves: what is held, and who looked, why, when, with the proof of each (CIR
+art. 17).
+
+Invariant: reading is an entry too (`subject.read`), committed before anything leaves; what is shown is
+everything that stands under the citizen's tag, refusals included, so that nothing that happened is hidden
+from them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway import rows
+from gateway.consents.view import describe_grant
+from gateway.institutions.standing import named
+from gateway.people.citizens import Citizen
+from gateway.people.subjects import identity_of
+from gateway.publishing import PublishingThread, proof_of
+from gateway.records.store import open_revisions, revisions_of
+from gateway.tables import grants
+from gateway.transaction import Nonce, Transaction
+from keys.canonical import b64u
+from keys.instant import format_instant
+from ledger.entries import parse_leaf
+from ledger.log import Entry
+from ledger.tables import ledger_leaves
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+PAGE = 100
+
+
+def record_reading(house: House, citizen: Citizen, what: str, nonce: Nonce) -> Entry:
+    """Record that a citizen reads their own `report` or `accesses`; spends the request's nonce."""
+
+    def act(tx: Transaction) -> Entry:
+        tx.spend_one(nonce)
+        return tx.append("subject.read", {"what": what}, tag=citizen.subject.tag)
+
+    return house.transact(act, seals=False)
+
+
+def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
+    """Everything held about a citizen: identity, records of every category, consents and their states."""
+    subject = citizen.subject.subject
+    with house.read() as conn:
+        number, name = identity_of(house, conn, subject)
+        stored = revisions_of(conn, subject)
+        held = conn.execute(
+            rows.evident(grants, grants.c.consent, house.shard).where(grants.c.tag == citizen.subject.tag)
+        )
+        consents = [describe_grant(house, conn, dict(row), entry.at) for row in held.mappings()]
+    records: dict[str, list[Any]] = {}
+    for record in open_revisions(house, subject, stored):
+        shown = dict(record.body)
+        if record.shown_until is not None:
+            shown["shown_until"] = format_instant(record.shown_until)
+        records.setdefault(record.category, []).append(shown)
+    person = {"citizen_number": number} | ({} if name is None else {"name": name})
+    return {
+        "type": "chengxin/report/v1",
+        "as_of": format_instant(entry.at),
+        "index": entry.index,
+        "person": person,
+        "records": records,
+        "consents": consents,
+    }
+
+
+def accesses(house: House, publishing: PublishingThread, citizen: Citizen, after: int) -> dict[str, Any]:
+    """The leaves under a citizen's tag with numbers above `after`, a page of them, each with its inclusion
+    proof.
+
+    `next` is the number to go on after, absent on the last page. The citizen recomputes each leaf's hash,
+    checks the proof under the pinned key, and sees by the numbers and previous hashes that no entry between
+    is left out.
+    """
+    published = publishing.publish_now()
+    if published is None:
+        raise LookupError("the log is published when it is opened")
+    leaves = ledger_leaves.c
+    with house.read() as conn:
+        found = conn.execute(
+            sa.select(leaves.idx, leaves.leaf)
+            .where(
+                leaves.shard == house.shard,
+                leaves.tag == citizen.subject.tag,
+                leaves.n > after,
+                leaves.idx < published.checkpoint.size,
+            )
+            .order_by(leaves.n)
+            .limit(PAGE + 1)
+        ).all()
+        names = named(conn)
+    shown = [
+        {**_told(row.leaf, names), "proof": proof_of(house, published, row.idx).decode()}
+        for row in found[:PAGE]
+    ]
+    page: dict[str, Any] = {"type": "chengxin/accesses/v1", "accesses": shown}
+    return page | ({"next": after + PAGE} if len(found) > PAGE else {})
+
+
+def _told(leaf_bytes: bytes, names: dict[str, str]) -> dict[str, Any]:
+    """One leaf in plain members, and its bytes."""
+    leaf = parse_leaf(leaf_bytes)
+    body = leaf.body
+    told: dict[str, Any] = {
+        "index": leaf.index,
+        "n": leaf.subject.n if leaf.subject is not None else 0,
+        "at": leaf.at,
+        "type": leaf.type,
+        "leaf": b64u(leaf_bytes),
+    }
+    parties = (
+        getattr(leaf.by, "institution", None),
+        getattr(body, "recipient", None),
+        getattr(body, "source", None),
+    )
+    institution = next((party for party in parties if party is not None), None)
+    if institution is not None:
+        told |= {"institution": institution, "institution_name": names.get(institution, "")}
+    for name in ("purpose", "reason", "query", "request", "what"):
+        value = getattr(body, name, None)
+        if isinstance(value, str) and not (name == "request" and leaf.type == "query.disclosed"):
+            told[name] = value
+    categories = getattr(body, "categories", None)
+    return told | ({} if categories is None else {"categories": list(categories)})

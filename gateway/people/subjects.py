@@ -1,0 +1,147 @@
+"""Finding and making subjects. The raw identifier stops here.
+
+Invariant: looking for a person who is unknown runs the same statements and the same crypto as for one who
+is known: the decoy's row is fetched with every look-up and stands in where there is no other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway.errors import EvidenceBroken
+from gateway.keyring import IDENTITY, LINK, DataKey
+from gateway.tables import data_keys, subject_index, subjects
+from gateway.transaction import Transaction
+from keys.blind import blind_index
+from keys.custody import Custody
+from keys.errors import DecryptionFailed
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+INDEX_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A subject with its opened `link` key. `known` is False for the decoy that stands in for nobody."""
+
+    subject: bytes
+    tag: bytes
+    link: DataKey
+    known: bool
+
+
+def number_lookup(custody: Custody, citizen_number: str) -> bytes:
+    """Blind index of a canonical citizen number (公民身份号码)."""
+    return blind_index(custody, INDEX_VERSION, "citizen-number", citizen_number.encode())
+
+
+def tag_lookup(custody: Custody, tag: bytes) -> bytes:
+    """Keyed look-up of a tag: without custody nobody joins the ledger's side to the person's."""
+    return blind_index(custody, INDEX_VERSION, "tag", tag)
+
+
+def kid_lookup(custody: Custody, thumbprint: bytes) -> bytes:
+    """Keyed look-up of a citizen key's raw thumbprint (32 bytes)."""
+    return blind_index(custody, INDEX_VERSION, "citizen-key", thumbprint)
+
+
+def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Subject:
+    """The subject of a canonical citizen number, or the decoy."""
+    value = number_lookup(house.custody, citizen_number)
+    wanted = sa.select(subject_index.c.subject).where(
+        subject_index.c.version == INDEX_VERSION, subject_index.c.value == value
+    )
+    return _find(house, conn, subjects.c.subject.in_(wanted))
+
+
+def find_by_tag(house: House, conn: sa.Connection, tag: bytes) -> Subject:
+    """The subject that a tag of the ledger belongs to, or the decoy."""
+    return _find(house, conn, subjects.c.tag_lookup == tag_lookup(house.custody, tag))
+
+
+def find_by_id(house: House, conn: sa.Connection, subject: bytes) -> Subject:
+    """The subject with this id, or the decoy."""
+    return _find(house, conn, subjects.c.subject == subject)
+
+
+def _find(house: House, conn: sa.Connection, wanted: sa.ColumnElement[bool]) -> Subject:
+    decoy = house.decoy.subject
+    found = conn.execute(
+        sa.select(subjects, data_keys.c.version, data_keys.c.epoch, data_keys.c.wrapped)
+        .join(data_keys, sa.and_(data_keys.c.subject == subjects.c.subject, data_keys.c.klass == LINK))
+        .where(sa.or_(wanted, subjects.c.subject == decoy))
+    ).all()
+    row = min(found, key=lambda candidate: bool(candidate.subject == decoy), default=None)
+    if row is None:
+        raise EvidenceBroken("the decoy is missing")
+    return _open(house, row)
+
+
+def _open(house: House, row: sa.Row[Any]) -> Subject:
+    try:
+        link = house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
+        tag = link.open("subjects", "tag", row.subject, row.tag)
+    except DecryptionFailed as error:
+        raise EvidenceBroken("a subject's key or tag does not open in its place") from error
+    return Subject(row.subject, tag, link, row.subject != house.decoy.subject)
+
+
+def create(tx: Transaction, citizen_number: str, name: str | None) -> Subject:
+    """A new subject for a canonical citizen number: id, tag, link and identity keys, blind index."""
+    house = tx.house
+    subject, tag = house.random(16), house.random(16)
+    tx.conn.execute(
+        subject_index.insert(),
+        {
+            "version": INDEX_VERSION,
+            "value": number_lookup(house.custody, citizen_number),
+            "subject": subject,
+        },
+    )
+    return plant(house, tx.conn, subject, tag, citizen_number, name)
+
+
+def plant(
+    house: House, conn: sa.Connection, subject: bytes, tag: bytes, citizen_number: str, name: str | None
+) -> Subject:
+    """The subject's row and its first two data keys, without an index entry (the decoy has none)."""
+    made = house.keyring.create(conn, subject, (LINK, IDENTITY))
+    row = subject_row(house, subject, tag, made[LINK], made[IDENTITY], citizen_number, name)
+    conn.execute(subjects.insert(), row)
+    return Subject(subject, tag, made[LINK], True)
+
+
+def subject_row(
+    house: House,
+    subject: bytes,
+    tag: bytes,
+    link: DataKey,
+    identity: DataKey,
+    citizen_number: str,
+    name: str | None,
+) -> dict[str, Any]:
+    """The encrypted row of a subject."""
+    return {
+        "subject": subject,
+        "shard": house.shard,
+        "tag_lookup": tag_lookup(house.custody, tag),
+        "tag": link.seal("subjects", "tag", subject, tag),
+        "citizen_number": identity.seal("subjects", "citizen_number", subject, citizen_number.encode()),
+        "name": None if name is None else identity.seal("subjects", "name", subject, name.encode()),
+    }
+
+
+def identity_of(house: House, conn: sa.Connection, subject: bytes) -> tuple[str, str | None]:
+    """The stored citizen number and name of a subject, decrypted."""
+    row = conn.execute(
+        sa.select(subjects.c.citizen_number, subjects.c.name).where(subjects.c.subject == subject)
+    ).one()
+    key = house.keyring.open(conn, subject, (IDENTITY,))[IDENTITY]
+    number = key.open("subjects", "citizen_number", subject, row.citizen_number).decode()
+    name = None if row.name is None else key.open("subjects", "name", subject, row.name).decode()
+    return number, name

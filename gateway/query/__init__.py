@@ -1,0 +1,3 @@
+"""The authorised query (授权查询). `answer.py` is the hot path on one screen; its numbers are those of the
+README.
+"""

@@ -1,0 +1,93 @@
+"""Before the lock: find the consent that a query names and verify the citizen's proof behind it.
+
+Invariant: a consent that is absent and one of another recipient take the same path, statement for statement
+and signature for signature: the decoy's evidence stands in for what is not the asker's. What is found here
+is only prepared; whether it still stands is decided under the lock.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway.errors import EvidenceBroken
+from gateway.evidence import Evidence
+from gateway.institutions.published import registrar_key
+from gateway.people.citizens import open_certificate
+from gateway.people.subjects import Subject, find_by_tag, identity_of
+from gateway.query.request import Ask, Found, Person, Query, Signer
+from gateway.tables import citizen_keys, grants
+from keys.blind import canonical_citizen_number
+from keys.errors import BadIdentifier, DecryptionFailed
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+
+def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
+    """The ask of a query: its consent found and verified, or the decoy's in its place."""
+    with house.read() as conn:
+        return Ask(query, body, signer, _find(house, conn, query, signer))
+
+
+def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Found:
+    wanted = query.consent_id or house.decoy.consent
+    one_time = house.random(16)
+    found = {
+        row.consent: row
+        for row in conn.execute(sa.select(grants).where(grants.c.consent.in_([wanted, house.decoy.consent])))
+    }
+    decoy = found[house.decoy.consent]
+    asked = found.get(wanted, decoy)
+    person = asked is not decoy
+    own = person and asked.recipient == signer.institution
+    row = asked if own else decoy
+    subject = find_by_tag(house, conn, row.tag)
+    evidence = _verify(house, conn, row, subject, decoy=not own)
+    matches = _matches(house, conn, subject, query.person_check)
+    return Found(
+        tag=asked.tag if person else one_time,
+        subject=subject.subject,
+        consent_id=row.consent,
+        consent=evidence.consent if own and evidence is not None else None,
+        stored=row.document,
+        effective=evidence.enrolment.effective if evidence is not None else 0,
+        person_matches=matches,
+        broken=evidence is None,
+    )
+
+
+def _verify(
+    house: House, conn: sa.Connection, row: sa.Row[Any], subject: Subject, *, decoy: bool
+) -> Evidence | None:
+    """The evidence of one grant, or None when it is broken (the turnstile refuses that ask alone)."""
+    keys = conn.execute(sa.select(citizen_keys).where(citizen_keys.c.subject == subject.subject))
+    key = keys.mappings().one_or_none()
+    if key is None:
+        return None
+    name = row.consent.encode()
+    try:
+        document = subject.link.open("grants", "document", name, row.document)
+        proof = subject.link.open("grants", "proof", name, row.proof).decode()
+        certificate = open_certificate(subject.link, dict(key))
+        registrar = house.decoy.registrar if decoy else registrar_key(house, conn, key["registrar"])
+        return house.evidence.verify(document, proof, certificate, registrar)
+    except (DecryptionFailed, EvidenceBroken):
+        return None
+
+
+def _matches(house: House, conn: sa.Connection, subject: Subject, check: Person | None) -> bool | None:
+    """Whether the person behind the consent is the one the bank means; None when it did not say."""
+    if check is None:
+        return None
+    number, name = identity_of(house, conn, subject.subject)
+    try:
+        asked = canonical_citizen_number(check.citizen_number)
+    except BadIdentifier:
+        asked = ""
+    same = hmac.compare_digest(number.encode(), asked.encode())
+    if check.name is not None and name is not None:
+        same &= hmac.compare_digest(name.encode(), check.name.encode())
+    return same

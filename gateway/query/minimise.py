@@ -1,0 +1,39 @@
+"""Least answer: cut what was decrypted to what consent, purpose and catalogue all allow. Pure.
+
+Invariant: a record whose category is outside the scope, or whose display term (展示期限) is over, is never in
+the answer; a category that was asked for and holds nothing is there, empty, so that absence is said and not
+guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One decrypted record revision: its category, its body, and the end of its display term (ms) if it has
+    one.
+    """
+
+    category: str
+    body: Mapping[str, Any]
+    shown_until: int | None
+
+
+def minimise(records: Iterable[Record], scope: Iterable[str], at: int) -> dict[str, list[dict[str, Any]]]:
+    """The records of the scope that may be shown at `at`, by category, oldest first within each."""
+    answer: dict[str, list[dict[str, Any]]] = {category: [] for category in scope}
+    for record in records:
+        if record.category in answer and is_shown(record.shown_until, at):
+            answer[record.category].append(dict(record.body))
+    for found in answer.values():
+        found.sort(key=lambda body: (str(body.get("occurred_on", "")), str(body.get("reference", ""))))
+    return answer
+
+
+def is_shown(shown_until: int | None, at: int) -> bool:
+    """Whether a record may still be shown at `at`: its term, if any, is exclusive (CIR art. 16)."""
+    return shown_until is None or at < shown_until

@@ -1,0 +1,94 @@
+"""The body of a query, parsed strictly; and the ask it becomes once it is known who asks and about what.
+
+Invariant: a consent or a statute is always named, never searched for, and nothing that the bank chooses
+freely can reach a leaf in clear: ids are UUIDs, purposes two digits, categories the catalogue's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from consent.document import Consent
+from gateway.transaction import Nonce
+
+Uuid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+PurposeCode = Annotated[str, msgspec.Meta(pattern="^[0-9]{2}$")]
+CategoryCode = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
+Categories = Annotated[tuple[CategoryCode, ...], msgspec.Meta(min_length=1, max_length=32)]
+AnswerKind = Annotated[str, msgspec.Meta(pattern="^(report|predicate:[a-z0-9-]{1,48})$")]
+CitizenNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+CaseRef = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Whom the asker means: a citizen number (公民身份号码) and, if it likes, the name."""
+
+    citizen_number: CitizenNumber
+    name: PersonName | None = None
+
+
+class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/queries`."""
+
+    query_id: Uuid
+    purpose: PurposeCode
+    categories: Categories
+    answer: AnswerKind
+    consent_id: Uuid | None = None
+    statute: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,48}$")] | None = None
+    person_check: Person | None = None
+    case_ref: CaseRef | None = None
+
+    def __post_init__(self) -> None:
+        if (self.consent_id is None) == (self.statute is None):
+            raise ValueError("name exactly one of consent_id and statute")
+        if list(self.categories) != sorted(set(self.categories)):
+            raise ValueError("categories must be sorted and without duplicates")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The operator (查询用户) whose key signed a request, the institution it acts for, and its nonce."""
+
+    operator: str
+    institution: str
+    nonce: Nonce
+
+    @property
+    def by(self) -> dict[str, str]:
+        """The `by` member of the leaves this signer causes."""
+        return {"institution": self.institution, "operator": self.operator}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the look-up before the lock brought: the verified consent of the asker, or the decoy's.
+
+    `consent` is None where there is none for this asker; `tag` is the person's even then, if there is a
+    person, so that the citizen sees the attempt. `stored` is the ciphertext that was verified, compared
+    under the lock.
+    """
+
+    tag: bytes
+    subject: bytes
+    consent_id: str
+    consent: Consent | None
+    stored: bytes
+    effective: int
+    person_matches: bool | None
+    broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One query on its way through the turnstile."""
+
+    query: Query
+    body: Mapping[str, Any]
+    signer: Signer
+    found: Found

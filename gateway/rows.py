@@ -1,0 +1,86 @@
+"""Row evidence: a stored row counts only while it is what the ledger last said of it.
+
+Invariant: every mutable row that a decision reads carries HMAC-SHA-256 (custody key `rows-1`) over all its
+other columns and the hash of the leaf that last changed it, and that leaf must still be the latest about
+the same thing. An edited row fails by its MAC; an old row put back with its old MAC fails because a later
+leaf stands.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.errors import EvidenceBroken
+from keys.custody import Custody
+from ledger.tables import ledger_leaves
+
+ROW_KEY = "rows-1"
+
+
+def about(table: sa.Table, key: str) -> str:
+    """The name under which leaves speak of one row; the table's name keeps callers' ids apart."""
+    return f"{table.name}:{key}"
+
+
+def protect(custody: Custody, table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> dict[str, Any]:
+    """The row with its `mac`, ready to be written after the leaf with `leaf_hash`."""
+    return {**row, "mac": custody.mac(ROW_KEY, _encode(table, row, leaf_hash))}
+
+
+def evident(table: sa.Table, key: sa.ColumnElement[str], shard: int) -> sa.Select[Any]:
+    """SELECT the rows of `table` with `leaf_hash` of the leaf each names and `latest`, the newest about
+    it.
+    """
+    leaf, newer = ledger_leaves.alias("leaf"), ledger_leaves.alias("newer")
+    latest = (
+        sa.select(sa.func.max(newer.c.idx))
+        .where(newer.c.shard == shard, newer.c.about == sa.literal(f"{table.name}:").concat(key))
+        .scalar_subquery()
+    )
+    changed = table.c.changed_index
+    return sa.select(table, leaf.c.leaf_hash.label("leaf_hash"), latest.label("latest")).select_from(
+        table.outerjoin(leaf, sa.and_(leaf.c.shard == shard, leaf.c.idx == changed))
+    )
+
+
+def is_evident(custody: Custody, table: sa.Table, row: Mapping[str, Any]) -> bool:
+    """Whether a row read through `evident` is what the ledger last said of it."""
+    if row["leaf_hash"] is None or row["latest"] != row["changed_index"]:
+        return False
+    expected = custody.mac(ROW_KEY, _encode(table, row, row["leaf_hash"]))
+    return hmac.compare_digest(expected, row["mac"])
+
+
+def require_evident(custody: Custody, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """`EvidenceBroken` unless the row is what the ledger last said of it."""
+    if not is_evident(custody, table, row):
+        raise EvidenceBroken(f"a row of {table.name} is not what the ledger says of it")
+
+
+def _encode(table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> bytes:
+    parts = [table.name.encode(), leaf_hash]
+    parts += [_bytes(row[column.name]) for column in table.columns if column.name != "mac"]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def _bytes(value: bytes | str | int | None) -> bytes:
+    """An injective encoding of the column types in use: the first byte tells them apart."""
+    match value:
+        case bytes():
+            return b"b" + value
+        case str():
+            return b"s" + value.encode()
+        case int():
+            return b"i" + value.to_bytes(8, "big", signed=True)
+        case None:
+            return b"n"
+
+
+def columns_of(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the table's own columns of a row read through `evident`, without its MAC."""
+    names: Sequence[str] = [column.name for column in table.columns if column.name != "mac"]
+    return {name: row[name] for name in names}

@@ -1,0 +1,189 @@
+"""The settings of one installation, as values: which there are, their types, defaults and limits.
+
+Invariant: a `Settings` is complete and consistent. Secrets never stand in it, only the paths of the files
+that hold them: a database URL with a password in it is refused, and so is any layout of directories that
+would publish keys, database or outside checkpoint with the log's tiles. `gateway.config` reads them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX: Final = "CHENGXIN_"
+DEFAULT_HOME: Final = Path("~/.chengxin")
+SQLITE: Final = "sqlite:///"
+
+_ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations. Frozen; paths are absolute.
+
+    A relative path is taken from `home`. Construct it with `load_settings`, which explains what is wrong.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, validate_default=True
+    )
+
+    home: Path = Field(
+        DEFAULT_HOME,
+        description="Directory of the state: database, custody, log. The option --home comes first.",
+    )
+    origin: str = Field(
+        "localhost/log0",
+        max_length=200,
+        description="Name of the log, without a scheme, fixed by init, e.g. credit.example.cn/log0.",
+    )
+    port: int = Field(8460, ge=1, le=65535, description="TCP port of the API.")
+    public_url: str = Field(
+        default_factory=lambda data: f"http://localhost:{data['port']}",
+        description="Scheme, host and port that clients sign in @target-uri, e.g. https://credit.example.cn.",
+    )
+    host: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("localhost",),
+        min_length=1,
+        description="Addresses to listen on, separated by commas; localhost means 127.0.0.1 and ::1.",
+    )
+    metrics_port: int = Field(9460, ge=1, le=65535, description="TCP port of /metrics, on loopback only.")
+    threads: int = Field(16, ge=1, le=256, description="Threads that serve requests (gunicorn gthread).")
+    passphrase_file: Path = Field(
+        Path("passphrase"), description="File (mode 0600) with the passphrase that opens the custody."
+    )
+    custody: Literal["file"] = Field("file", description="Where root and epoch keys are kept.")
+    custody_dir: Path = Field(Path("custody"), description="Directory of the file custody (mode 0700).")
+    database_url: str = Field(
+        default_factory=lambda data: f"{SQLITE}{data['home'] / 'gateway.db'}",
+        description="SQLAlchemy URL of the database, without a password: sqlite:///PATH.",
+    )
+    log_dir: Path = Field(
+        Path("log"), description="Directory of the public tiles and checkpoint; nothing else."
+    )
+    checkpoint_copy: Path = Field(
+        Path("outside/checkpoint"),
+        description="Latest checkpoint again, best on another disk: it gives a restored database away.",
+    )
+    batch_limit: int = Field(256, ge=1, le=256, description="Most asks that share one commit.")
+    checkpoint_interval_ms: int = Field(
+        1000,
+        ge=100,
+        le=3_600_000,
+        description="Milliseconds between checkpoints while there is something new.",
+    )
+    created_window_s: int = Field(
+        60, ge=1, le=60, description="Seconds that a signature's created may lie before or after now."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is written."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="One JSON object a line, or for people."
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute_home(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("passphrase_file", "custody_dir", "log_dir", "checkpoint_copy")
+    @classmethod
+    def _absolute_path(cls, path: Path, info: ValidationInfo) -> Path:
+        home: Path = info.data.get("home", DEFAULT_HOME)  # absent when home was refused itself
+        return (home / path.expanduser()).resolve()
+
+    @field_validator("origin")
+    @classmethod
+    def _origin_form(cls, origin: str) -> str:
+        if not _ORIGIN.fullmatch(origin) or ".." in origin:
+            raise ValueError("should be a name without a scheme, like credit.example.cn/log0")
+        return origin
+
+    @field_validator("host", mode="before")
+    @classmethod
+    def _split_hosts(cls, host: object) -> object:
+        return tuple(part.strip() for part in host.split(",")) if isinstance(host, str) else host
+
+    @field_validator("host")
+    @classmethod
+    def _host_form(cls, host: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name == "localhost" or _is_address(name) for name in host):
+            raise ValueError("should be localhost or IP addresses, separated by commas, without brackets")
+        return host
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_form(cls, url: str) -> str:
+        return _checked_public_url(url)
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url_form(cls, url: str) -> str:
+        if urlsplit(url).password is not None:
+            raise ValueError("has a password in it, and secrets never stand in settings")
+        if not url.startswith(SQLITE) or not url.removeprefix(SQLITE).startswith("/") or "?" in url:
+            raise ValueError(
+                f"should be {SQLITE} and the absolute path of a file, e.g. {SQLITE}/srv/gateway.db"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.port == self.metrics_port:
+            raise ValueError("port and metrics_port should differ")
+        private = {
+            "passphrase_file": self.passphrase_file,
+            "custody_dir": self.custody_dir,
+            "database_url": self.database_file,
+            "checkpoint_copy": self.checkpoint_copy,
+        }
+        for key, path in private.items():
+            if path.is_relative_to(self.log_dir):
+                raise ValueError(f"log_dir is published and {key} lies inside it: move one of them")
+        if self.passphrase_file.is_relative_to(self.custody_dir):
+            raise ValueError("passphrase_file lies inside custody_dir: whoever copies one would have both")
+        if self.checkpoint_copy.parent == self.database_file.parent:
+            raise ValueError("checkpoint_copy lies beside the database: both would be restored together")
+        return self
+
+    @property
+    def database_file(self) -> Path:
+        """The file of the SQLite database."""
+        return Path(self.database_url.removeprefix(SQLITE))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The IP addresses to listen on, IPv4 loopback before IPv6 where `host` says localhost."""
+        named = (address for name in self.host for address in (_LOOPBACK if name == "localhost" else (name,)))
+        return tuple(dict.fromkeys(named))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _checked_public_url(url: str) -> str:
+    """`url` if it is exactly scheme, host and port as a signed @target-uri has them (RFC 9421, 2.2.2)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if f"{parts.scheme}://{parts.netloc}" != url or parts.scheme not in _DEFAULT_PORTS or not host:
+        raise ValueError("should be http or https, host and port only, like https://credit.example.cn")
+    if "@" in parts.netloc or parts.netloc != parts.netloc.lower() or parts.netloc.endswith(":"):
+        raise ValueError("should have a lower-case host and no user")
+    if parts.port == _DEFAULT_PORTS[parts.scheme]:
+        raise ValueError("should leave out the port that its scheme implies")
+    if parts.scheme == "http" and host != "localhost" and host not in _LOOPBACK:
+        raise ValueError("should be https; plain http serves localhost only")
+    return url

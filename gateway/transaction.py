@@ -1,0 +1,136 @@
+"""The house's transaction: the only way anything is written, and the only place that commits.
+
+Invariant: a `Transaction` exists only while the head is locked; `at` never goes back; what it appends, the
+rows that depend on it and the nonces it spends commit together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway import rows
+from gateway.errors import NotReady, ReplayedNonce
+from gateway.sealing import SealingKey, new_sealing_key
+from gateway.tables import request_nonces
+from keys.canonical import unb64u
+from keys.instant import parse_instant
+from ledger.entries import parse_leaf
+from ledger.log import Appender, Draft, Entry
+from ledger.tables import ledger_leaves
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """The nonce of one signed request and the instant (ms) after which the request is stale anyway."""
+
+    key: str
+    nonce: str
+    expires: int
+
+
+class Transaction:
+    """Appends, reads and writes of one batch, under the head's lock."""
+
+    def __init__(self, house: House, conn: sa.Connection, appender: Appender, at: int) -> None:
+        self.house = house
+        self.conn = conn
+        self.appender = appender
+        self.at = at
+        self.sealing: SealingKey | None = None
+
+    def append(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        *,
+        tag: bytes | None = None,
+        by: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
+        about: str | None = None,
+    ) -> Entry:
+        """Append one leaf of type `kind`; `details` are sealed for the regulator, `about` names the row it
+        changes.
+        """
+        if details is not None and self.sealing is None:
+            raise NotReady("no regulator is registered: run `chengxin institution add --sector regulator`")
+        return self.appender.append(Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about))
+
+    def protect(self, table: sa.Table, row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+        """The row as changed by `entry`, with its MAC."""
+        return rows.protect(self.house.custody, table, {**row, "changed_index": entry.index}, entry.leaf_hash)
+
+    def latest(self, about: str) -> int | None:
+        """Index of the newest leaf about a row, or None."""
+        leaves = ledger_leaves.c
+        found: int | None = self.conn.scalar(
+            sa.select(sa.func.max(leaves.idx)).where(leaves.shard == self.house.shard, leaves.about == about)
+        )
+        return found
+
+    def entry(self, index: int) -> Entry:
+        """A committed leaf as the entry it was appended as."""
+        leaves = ledger_leaves.c
+        row = self.conn.execute(
+            sa.select(leaves.leaf, leaves.leaf_hash).where(
+                leaves.shard == self.house.shard, leaves.idx == index
+            )
+        ).one()
+        leaf = parse_leaf(row.leaf)
+        return Entry(index, row.leaf_hash, row.leaf, parse_instant(leaf.at), leaf.type, unb64u(leaf.salt))
+
+    def spend(self, nonces: Sequence[Nonce]) -> list[bool]:
+        """Spend the nonces of signed requests, all in two statements.
+
+        Aligned with `nonces`: True where it was fresh; a used or stale one stays refused.
+        """
+        pairs = [(nonce.key, nonce.nonce) for nonce in nonces]
+        known = {
+            (row.key, row.nonce)
+            for row in self.conn.execute(
+                sa.select(request_nonces.c.key, request_nonces.c.nonce).where(
+                    sa.tuple_(request_nonces.c.key, request_nonces.c.nonce).in_(pairs)
+                )
+            )
+        }
+        fresh = []
+        for nonce, pair in zip(nonces, pairs, strict=True):
+            fresh.append(pair not in known and self.at <= nonce.expires)
+            known.add(pair)
+        spent = [
+            {"key": nonce.key, "nonce": nonce.nonce, "expires": nonce.expires}
+            for nonce, first in zip(nonces, fresh, strict=True)
+            if first
+        ]
+        if spent:
+            self.conn.execute(request_nonces.insert(), spent)
+        return fresh
+
+    def spend_one(self, nonce: Nonce) -> None:
+        """Spend the nonce of one request; `ReplayedNonce` when it was used or has gone stale."""
+        if self.spend([nonce]) != [True]:
+            raise ReplayedNonce
+
+    def announce_sealing(self) -> None:
+        """Have a sealing key that today's regulators can open, announced by a leaf before its first use."""
+        from gateway.institutions.published import regulators_of
+
+        regulators = regulators_of(self)
+        current = self.house.sealing
+        if not regulators:
+            return
+        if current is None or not current.serves(self.at, regulators):
+            current = new_sealing_key(self.at, regulators, self.house.random)
+            self.append("key.sealing", current.announcement())
+        self.sealing = current
+
+
+def purge_nonces(tx: Transaction) -> None:
+    """Forget nonces whose requests are stale by the log's own time, which never goes back."""
+    tx.conn.execute(sa.delete(request_nonces).where(request_nonces.c.expires < tx.at))
