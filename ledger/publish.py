@@ -1,0 +1,218 @@
+"""Publishing: what was committed becomes tiles, then a signed checkpoint, then files that others copy.
+
+Invariant: the log never signs two histories. Each step is durable before the next begins and does nothing
+when it has been done already, so that a crash between any two leaves a log that goes on:
+
+    1 leaves committed                        by the writer, long before
+    2 tiles                                   write-once files; other bytes in their place are a fork
+    3 signed checkpoint, compared-and-swapped in the database
+    4 its copy outside the database           what a restored backup is compared with
+    5 the checkpoint file                     what the world reads
+
+Before signing, the log must contain the copy outside: no fewer leaves, and a consistency proof from its root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, select, update
+
+from keys.notes import Vkey, make_vkey
+from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from ledger.errors import Forked, HeadBehind, LogBusy, ProofFailed, RolledBack
+from ledger.files import read_if_there, write_atomic
+from ledger.merkle import check_consistency, consistency_proof
+from ledger.rows import insert_or_nothing, read_head, read_leaves
+from ledger.tables import ledger_published
+from ledger.tiles import WIDTH, MissingTile, TileDirectory
+
+_LEAVES_AT_ONCE: Final = 1_024
+
+Begin = Callable[[], AbstractContextManager[Connection]]
+"""Opens a transaction that commits when the block ends well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint and the signed note that carries it."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+
+def read_note(path: Path, vkey: Vkey) -> Published | None:
+    """The signed checkpoint in a file, or None when there is no file. Raises BrokenCheckpoint."""
+    note = read_if_there(path)
+    return None if note is None else Published(open_checkpoint(note, vkey), note)
+
+
+def read_published(conn: Connection, shard: int, vkey: Vkey) -> Published | None:
+    """The latest checkpoint in the database, or None before the first. Raises BrokenCheckpoint."""
+    columns = ledger_published.c
+    note = conn.execute(select(columns.note).where(columns.shard == shard)).scalar()
+    return None if note is None else Published(open_checkpoint(bytes(note), vkey), bytes(note))
+
+
+def check_not_behind(size: int, earlier: Checkpoint | None, tiles: TileDirectory) -> None:
+    """A log of `size` leaves, with these tiles, contains an earlier checkpoint of its own.
+
+    Raises RolledBack when it is shorter, Forked when the root at the checkpoint's size is another. Tiles that
+    do not reach so far prove nothing; `recover_tiles` makes them again from the leaves, and then they do.
+    """
+    if earlier is None:
+        return
+    if size < earlier.size:
+        raise RolledBack("the log is shorter than a checkpoint that was published")
+    if tiles.size() >= earlier.size and tiles.root_at(earlier.size) != earlier.root:
+        raise Forked("the log has another root at the size of a checkpoint that was published")
+
+
+def check_continues(root: bytes, size: int, earlier: Checkpoint | None, tiles: TileDirectory) -> None:
+    """The tree about to be signed begins with the tree of an earlier checkpoint; else raises Forked.
+
+    A consistency proof out of the new tree's own tiles, the one that every witness will ask for: the partial
+    tiles of the earlier size, still on disk, would prove nothing about the new one.
+    """
+    if earlier is None:
+        return
+    proof = consistency_proof(tiles.reader(size), earlier.size, size)
+    try:
+        check_consistency(proof, earlier.size, size, earlier.root, root)
+    except ProofFailed:
+        raise Forked("the log does not continue a checkpoint that was published") from None
+
+
+def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, size: int) -> bytes:
+    """Bring a tile directory to `size` leaves from the leaf rows, whatever a crash left of it; returns the
+    root.
+
+    `durable` is a size whose tiles are known to have been finished (a published one); everything from its
+    bundle on is written again or found equal. When tiles below are missing after all, all are made again from
+    leaf 0. Raises Forked when a row differs from its published bundle, BrokenTree when a tile that is there
+    has other bytes.
+    """
+    start = durable // WIDTH * WIDTH
+    try:
+        return tiles.extend(start, _leaves(tiles, begin, shard, (start, durable, size)))
+    except MissingTile:
+        return tiles.extend(0, _leaves(tiles, begin, shard, (0, 0, size)))
+
+
+def _leaves(tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, int, int]) -> Iterator[bytes]:
+    """Rows from a bundle's start to the size, those below `durable` compared with what was published of that
+    bundle.
+
+    No transaction stays open while files are written.
+    """
+    start, durable, size = reach
+    published = tiles.entries(start // WIDTH, durable - start) if durable > start else ()
+    for first in range(start, size, _LEAVES_AT_ONCE):
+        with begin() as conn:
+            some = list(read_leaves(conn, shard, first, min(size, first + _LEAVES_AT_ONCE)))
+        if first == start and tuple(some[: len(published)]) != published:
+            raise Forked("a leaf is not the one that was published")
+        yield from some
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Publishes one log. One at a time: the server's; a second one's swap fails with LogBusy.
+
+    `sign` signs for the raw Ed25519 key `public`, `outside` is the copy kept outside the database (elsewhere
+    than a backup of it), `file` the checkpoint that is served. Each call of `begin` opens and ends one
+    transaction.
+    """
+
+    shard: int
+    origin: str
+    begin: Begin
+    tiles: TileDirectory
+    sign: Callable[[bytes], bytes]
+    public: bytes
+    outside: Path
+    file: Path
+
+    @property
+    def vkey(self) -> Vkey:
+        """The key that verifies this log's checkpoints."""
+        return make_vkey(self.origin, self.public)
+
+    def check(self) -> None:
+        """Refuse to start behind what was published: raises HeadBehind, BrokenCheckpoint or MissingTile."""
+        self._standing()
+
+    def publish(self) -> Published | None:
+        """Publish what is new; None when there is nothing. Finishes first what a crash left unfinished.
+
+        Raises HeadBehind when the log contradicts the copy outside, BrokenTree when it contradicts its tiles,
+        LogBusy when another publisher was faster.
+        """
+        size, last, outside = self._standing()
+        published = 0 if last is None else last.checkpoint.size
+        if size > published or self.tiles.size() < size:
+            root = recover_tiles(self.tiles, self.begin, self.shard, published, size)
+            for earlier in (outside, last):
+                check_continues(root, size, None if earlier is None else earlier.checkpoint, self.tiles)
+        if size == published:
+            return last if last is not None and self._copy(last) else None
+        checkpoint = Checkpoint(self.origin, size, root)
+        new = Published(checkpoint, sign_checkpoint(checkpoint, self.sign, self.public))
+        self._swap(last, new)
+        self._copy(new)
+        return new
+
+    def _standing(self) -> tuple[int, Published | None, Published | None]:
+        """Size of the log, latest checkpoint in the database, copy outside; none contradicts another.
+
+        They are read in the reverse of the order in which they are written, so that a publisher at work is no
+        rollback.
+        """
+        served = read_if_there(self.file)
+        outside = read_note(self.outside, self.vkey)
+        on_disk = self.tiles.size()
+        with self.begin() as conn:
+            last = read_published(conn, self.shard, self.vkey)
+            size = read_head(conn, self.shard).size
+        if served is not None and outside is None:
+            raise HeadBehind("a checkpoint was published, and its copy outside the database is gone")
+        if outside is not None and (last is None or last.checkpoint.size < outside.checkpoint.size):
+            raise RolledBack("the database does not know of the checkpoint kept outside of it")
+        if size < on_disk:
+            raise RolledBack("the log is shorter than its tiles")
+        for earlier in (outside, last):
+            check_not_behind(size, None if earlier is None else earlier.checkpoint, self.tiles)
+        return size, last, outside
+
+    def _swap(self, last: Published | None, new: Published) -> None:
+        """Put the new checkpoint in the place of the one that was compared with, and of no other."""
+        columns = ledger_published.c
+        values = {"size": new.checkpoint.size, "note": new.note}
+        with self.begin() as conn:
+            if last is None:
+                swapped = conn.execute(
+                    insert_or_nothing(conn, ledger_published, ("shard",)).values(shard=self.shard, **values)
+                )
+            else:
+                swapped = conn.execute(
+                    update(ledger_published)
+                    .where(
+                        columns.shard == self.shard,
+                        columns.size == last.checkpoint.size,
+                        columns.note == last.note,
+                    )
+                    .values(**values)
+                )
+            if swapped.rowcount != 1:
+                raise LogBusy("another publisher was faster")
+
+    def _copy(self, published: Published) -> bool:
+        """Steps 4 and 5; whether there was anything to do."""
+        stale = [path for path in (self.outside, self.file) if read_if_there(path) != published.note]
+        for path in stale:
+            write_atomic(path, published.note)
+        return bool(stale)

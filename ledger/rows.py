@@ -1,0 +1,114 @@
+"""Rows of the ledger as they are read and locked: heads and leaves.
+
+Invariant: whoever appends has locked the head row first, by `lock_head`. Leaves below a head that was read
+never change, so that reading them needs no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Insert, Table, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ledger.errors import LogBusy
+from ledger.merkle import HASH_SIZE
+from ledger.tables import ledger_head, ledger_leaves
+
+NO_HASH: Final = bytes(HASH_SIZE)
+_LEAVES_PER_READ: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A log's head: number of leaves, hash of the last one (zeros when there is none), its time in
+    milliseconds.
+    """
+
+    size: int
+    leaf_hash: bytes
+    at: int
+
+
+def open_shard(conn: Connection, shard: int) -> Head:
+    """Give a new log its head row. Raises IntegrityError when it has one."""
+    head = Head(0, NO_HASH, 0)
+    conn.execute(
+        insert(ledger_head).values(shard=shard, size=head.size, leaf_hash=head.leaf_hash, at=head.at)
+    )
+    return head
+
+
+def lock_head(conn: Connection, shard: int) -> Head:
+    """Lock the log until the caller's transaction ends. Raises LogBusy when there is no such log.
+
+    A statement of its own, first in the transaction: under READ COMMITTED what follows then sees all that was
+    committed while this one waited. On SQLite the caller's BEGIN IMMEDIATE is the lock, and FOR UPDATE is not
+    rendered.
+    """
+    return _head(conn, shard, lock=True)
+
+
+def read_head(conn: Connection, shard: int) -> Head:
+    """The head without the lock: for publishing and for looking."""
+    return _head(conn, shard, lock=False)
+
+
+def _head(conn: Connection, shard: int, *, lock: bool) -> Head:
+    columns = ledger_head.c
+    query = select(columns.size, columns.leaf_hash, columns.at).where(columns.shard == shard)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise LogBusy("the log has not been opened")
+    return Head(row.size, bytes(row.leaf_hash), row.at)
+
+
+def read_leaf(conn: Connection, shard: int, index: int) -> bytes | None:
+    """One leaf, or None beyond the end."""
+    columns = ledger_leaves.c
+    leaf = conn.execute(select(columns.leaf).where(columns.shard == shard, columns.idx == index)).scalar()
+    return None if leaf is None else _as_stored(leaf)
+
+
+def read_leaves(conn: Connection, shard: int, start: int, end: int) -> Iterator[bytes]:
+    """Leaves start..end-1 in order, about a thousand at a time. Raises LogBusy at a gap: those leaves are not
+    there.
+    """
+    columns = ledger_leaves.c
+    for first in range(start, end, _LEAVES_PER_READ):
+        last = min(end, first + _LEAVES_PER_READ)
+        rows = conn.execute(
+            select(columns.leaf)
+            .where(columns.shard == shard, columns.idx >= first, columns.idx < last)
+            .order_by(columns.idx)
+        ).all()
+        if len(rows) != last - first:
+            raise LogBusy("leaves that the head counts are not there")
+        for row in rows:
+            yield _as_stored(row.leaf)
+
+
+def _as_stored(leaf: bytes | str) -> bytes:
+    """The bytes of a leaf's cell: in SQLite an intruder can leave text there, which must be shown, not
+    stumbled over.
+    """
+    return leaf.encode() if isinstance(leaf, str) else bytes(leaf)
+
+
+def upsert(conn: Connection, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Insert:
+    """INSERT ... ON CONFLICT (key) DO UPDATE of the columns given, in the dialect of the connection."""
+    statement = _insert(conn, table)
+    assigned = {name: statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=key, set_=assigned)
+
+
+def insert_or_nothing(conn: Connection, table: Table, key: tuple[str, ...]) -> Insert:
+    """INSERT ... ON CONFLICT (key) DO NOTHING; its rowcount says whether a row was made."""
+    return _insert(conn, table).on_conflict_do_nothing(index_elements=key)
+
+
+def _insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """The dialect's own INSERT, which knows ON CONFLICT."""
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)

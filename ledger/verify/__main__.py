@@ -1,0 +1,187 @@
+"""`python -m ledger.verify DIR --vkey VKEY`: the auditor's command.
+
+Exit status: 0 the log is in order, 1 something is wrong (the first thing is printed), 2 it could not be
+checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from keys.canonical import parse_json_strict
+from keys.errors import KeysError
+from keys.notes import parse_vkey
+from keys.sealing import parse_private_x25519_jwk
+from keys.signing import PublicKey, parse_public_jwk
+from ledger.errors import Finding
+from ledger.verify.auditor import Summary, Trust, audit
+
+PROGRESS_SECONDS = 0.2
+
+_PROOFS = "citizens' signatures, requests and registrars' certificates"
+
+
+class Unusable(Exception):
+    """An argument or file that nothing can be checked with: exit status 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; argparse itself exits with 2 for a wrong command line."""
+    options = _parser().parse_args(argv)
+    try:
+        trust = _trust(options)
+        if not options.directory.is_dir():
+            raise Unusable(f"{options.directory} is no directory")
+        counter = _Counter(sys.stderr)
+        try:
+            summary = audit(options.directory, trust, counter.show)
+        finally:
+            counter.wipe()
+    except Finding as finding:
+        _print(options.json, _finding_lines(finding), {"ok": False, **_finding_members(finding)})
+        return 1
+    except (Unusable, OSError) as error:
+        sys.stderr.write(f"cannot verify: {error}\n")
+        return 2
+    _print(options.json, summary_lines(summary), {"ok": True, **asdict(summary), **_scope(summary)})
+    return 0
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """What an auditor reads after a log that is in order."""
+    width = max(len(type_) for type_ in summary.counts)
+    scope = _scope(summary)
+    return [
+        f"in order: {summary.origin}, {summary.size} leaves, root {summary.root}",
+        *(f"  {type_:<{width}}  {count}" for type_, count in summary.counts.items()),
+        *(f"checked: {line}" for line in scope["checked"]),
+        *(f"NOT checked: {line}" for line in scope["not_checked"]),
+    ]
+
+
+def _scope(summary: Summary) -> dict[str, list[str]]:
+    """In plain words, what this run did and did not check."""
+    checked = [
+        "checkpoint signature, tiles, root, chain and each person's chain",
+        "every answer replayed against consent, standing, policy and count",
+    ]
+    missing = []
+    if summary.opened is None:
+        missing.append(f"{_PROOFS} (no --regulator-key: proofs were not opened)")
+    else:
+        checked.append(f"citizens' signatures and requests in {summary.opened} sealed details")
+    if summary.not_ours:
+        missing.append(f"{summary.not_ours} details not sealed to this regulator, and what rests on them")
+    if not summary.pinned:
+        missing.append("registrars' certificates (no --registrar: nobody outside vouches for the keys)")
+    elif summary.opened is None:
+        checked.append("enrolments name pinned registrars only")
+    else:
+        checked.append("registrars' certificates, against the pinned keys")
+    return {"checked": checked, "not_checked": missing}
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    return [f"WRONG: {finding}"]
+
+
+def _finding_members(finding: Finding) -> dict[str, Any]:
+    return {"index": finding.index, "rule": finding.rule, "message": finding.message}
+
+
+def _print(as_json: bool, lines: list[str], members: dict[str, Any]) -> None:
+    sys.stdout.write((json.dumps(members, ensure_ascii=False) if as_json else "\n".join(lines)) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ledger.verify",
+        description="Verify an exported log: every leaf, every hash, and that every answer was allowed.",
+    )
+    parser.add_argument(
+        "directory", type=Path, metavar="DIR", help="what `chengxin ledger export --to DIR` wrote"
+    )
+    parser.add_argument("--vkey", required=True, help="the log's verifier key: name+id+key")
+    parser.add_argument(
+        "--registrar",
+        action="append",
+        metavar="ID=JWK-FILE",
+        help="a registrar's public key that you trust; repeatable. Without it certificates are not checked",
+    )
+    parser.add_argument(
+        "--regulator-key",
+        type=Path,
+        metavar="FILE",
+        help="a regulator's private X25519 JWK. Without it sealed details are not opened",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    return parser
+
+
+def _trust(options: argparse.Namespace) -> Trust:
+    try:
+        vkey = parse_vkey(options.vkey)
+    except KeysError as error:
+        raise Unusable(f"--vkey: {error}") from None
+    regulator = None
+    if options.regulator_key is not None:
+        regulator = _jwk(options.regulator_key, parse_private_x25519_jwk)
+    return Trust(vkey, _registrars(options.registrar), regulator)
+
+
+def _registrars(pins: list[str] | None) -> dict[str, tuple[PublicKey, ...]] | None:
+    if pins is None:
+        return None
+    pinned: dict[str, tuple[PublicKey, ...]] = {}
+    for pin in pins:
+        name, equals, file = pin.partition("=")
+        if not (name and equals and file):
+            raise Unusable("--registrar is written ID=JWK-FILE")
+        key = parse_public_jwk(_jwk(Path(file), parse_public_jwk))
+        pinned[name] = (*pinned.get(name, ()), key)
+    return pinned
+
+
+def _jwk(file: Path, parse: Callable[[dict[str, object]], object]) -> dict[str, str]:
+    """The JWK in a file, once `parse` accepts it."""
+    try:
+        jwk = parse_json_strict(file.read_bytes())
+        if not isinstance(jwk, dict):
+            raise Unusable(f"{file} holds no JWK")
+        parse(jwk)
+    except KeysError as error:
+        raise Unusable(f"{file}: {error}") from None
+    return jwk
+
+
+class _Counter:
+    """Leaves done, on a terminal only, a few times a second, on one line that is wiped at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = False
+        self._due = time.monotonic() + PROGRESS_SECONDS if stream.isatty() else math.inf
+
+    def show(self, done: int, total: int) -> None:
+        if time.monotonic() >= self._due:
+            self._stream.write(f"\r\x1b[K{done:,} of {total:,} leaves")
+            self._stream.flush()
+            self._shown = True
+            self._due = time.monotonic() + PROGRESS_SECONDS
+
+    def wipe(self) -> None:
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

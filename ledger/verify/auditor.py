@@ -1,0 +1,151 @@
+"""The audit of one exported log, from its checkpoint to its last leaf, with nothing but public keys.
+
+Invariant: `audit` returns only if every rule held for every leaf; the first that does not is raised as a
+`Finding`. It reads each file once and keeps no leaves.
+
+    1 checkpoint: pinned key, pinned origin            reader
+    2 each leaf: tile hash, canonical form, chain       reader, entries, chain
+    3 each leaf: enforcement replayed                   replay
+    4 each leaf: sealed evidence, with a key for it     sealed, evidence
+    5 the other tiles, the root, the published keys     reader, here
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from keys.canonical import parse_json_strict
+from keys.errors import KeysError
+from keys.notes import Vkey, format_vkey
+from keys.signing import PublicKey, ed25519_public_key
+from ledger.bodies import KeySealing
+from ledger.entries import Leaf, parse_leaf
+from ledger.errors import Finding, MalformedLeaf
+from ledger.verify import chain, evidence, replay
+from ledger.verify.policy import read_policy
+from ledger.verify.reader import Tree, read_checkpoint
+from ledger.verify.rules import hold
+from ledger.verify.sealed import Opener
+from ledger.verify.state import World
+
+Progress = Callable[[int, int], None]
+"""(leaves done, leaves in all)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the auditor brings along: the log's key, and perhaps registrars' keys and a regulator's private
+    JWK.
+    """
+
+    vkey: Vkey
+    registrars: Mapping[str, tuple[PublicKey, ...]] | None = None
+    regulator: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was found in order. `root` is hex; `opened` and `not_ours` count sealed details, None without a
+    key.
+    """
+
+    origin: str
+    size: int
+    root: str
+    counts: Mapping[str, int]
+    pinned: bool
+    opened: int | None
+    not_ours: int | None
+
+
+def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total: None) -> Summary:
+    """Verify the log exported to `directory`.
+
+    Raises Finding for the first thing wrong, keys.errors.Malformed for a regulator's key that is none, and
+    OSError for a file that is there but cannot be read.
+    """
+    opener = None if trust.regulator is None else Opener(directory, trust.regulator)
+    checkpoint = read_checkpoint(directory, trust.vkey)
+    world = World(
+        origin=checkpoint.origin,
+        checkpoint_key=ed25519_public_key(trust.vkey.public).kid,
+        find_policy=partial(read_policy, directory),
+        pins=trust.registrars,
+    )
+    counts: Counter[str] = Counter()
+    for index, data, leaf_hash in Tree(directory, checkpoint).leaves():
+        leaf = _parse(index, data)
+        _take(index, leaf, leaf_hash.hex(), world, opener)
+        counts[leaf.type] += 1
+        progress(index + 1, checkpoint.size)
+    if not counts:
+        raise Finding(None, "opened-first", "the log is empty: it was never opened")
+    _check_keys_file(directory, trust.vkey, world)
+    return Summary(
+        origin=checkpoint.origin,
+        size=checkpoint.size,
+        root=checkpoint.root.hex(),
+        counts=dict(sorted(counts.items())),
+        pinned=trust.registrars is not None,
+        opened=None if opener is None else opener.opened,
+        not_ours=None if opener is None else opener.not_ours,
+    )
+
+
+def _parse(index: int, data: bytes) -> Leaf:
+    try:
+        return parse_leaf(data)
+    except MalformedLeaf as malformed:
+        raise Finding(index, "leaf", str(malformed)) from None
+
+
+def _take(index: int, leaf: Leaf, leaf_hash: str, world: World, opener: Opener | None) -> None:
+    """Check one leaf against everything before it, then take over what it says."""
+    hold(chain.CHAIN, index, leaf, leaf.body, world)
+    chain.seat(leaf, world)
+    replay.check(index, leaf, world)
+    details = None
+    if opener is not None:
+        if isinstance(leaf.body, KeySealing):
+            opener.announce(index, leaf.body)
+        details = evidence.read_details(index, leaf, opener.open(index, leaf))
+    if details is not None:
+        evidence.check(index, leaf, details, world)
+    replay.apply(leaf, world)
+    if details is not None:
+        evidence.apply(leaf, details, world)
+    chain.advance(leaf, leaf_hash, world)
+
+
+def _check_keys_file(directory: Path, vkey: Vkey, world: World) -> None:
+    """`keys.json` says what the leaves published, no more and no less."""
+    try:
+        stated = parse_json_strict((directory / "keys.json").read_bytes())
+    except FileNotFoundError:
+        raise Finding(None, "keys-file", "the published keys are missing: no keys.json") from None
+    except KeysError:
+        raise Finding(None, "keys-file", "keys.json is not strict JSON") from None
+    published: dict[int, Any] = {
+        key.index: {
+            "use": use,
+            "kid": kid,
+            "public": dict(key.public),
+            "holder": key.holder,
+            "index": key.index,
+        }
+        for (use, kid), key in world.keys.items()
+    }
+    for index, key in sorted(published.items()):
+        if not isinstance(stated, dict) or key not in (stated.get("keys") or []):
+            raise Finding(index, "keys-file", "keys.json does not list a key that the log published")
+    if stated != {
+        "origin": world.origin,
+        "vkey": format_vkey(vkey),
+        "keys": [published[i] for i in sorted(published)],
+    }:
+        raise Finding(None, "keys-file", "keys.json lists something that the log did not publish")

@@ -1,0 +1,231 @@
+"""Rules of enrolment, requests for consent, consents and withdrawals.
+
+Invariant: a consent (个人同意) stands only for a person with a certified key, under that key, once, within
+the limits of the policy in force; a withdrawal (撤回) ends exactly one consent of that person.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TypeAlias
+
+from keys.instant import DAY, parse_instant
+from ledger.bodies import (
+    Body,
+    ConsentAsked,
+    ConsentGranted,
+    ConsentWithdrawn,
+    QueryDisclosed,
+    SubjectEnrolled,
+)
+from ledger.entries import Leaf
+from ledger.verify.rules import Rule
+from ledger.verify.state import Grant, Request, Subject, World
+
+Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed
+
+
+def subject_of(leaf: Leaf, world: World) -> Subject:
+    """The record of the person that the leaf is about; a leaf of these types always has one."""
+    return world.subjects[leaf.subject.tag] if leaf.subject is not None else Subject("")
+
+
+def _registrar_acts(leaf: Leaf, body: SubjectEnrolled, _: World) -> str | None:
+    if leaf.by is not None and leaf.by.registrar == body.registrar:
+        return None
+    return "the enrolment is by another registrar than the one it names"
+
+
+def _registrar_published(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
+    holders = {key.holder for (use, _kid), key in world.keys.items() if use == "registrar"}
+    return None if body.registrar in holders else "the registrar's key was not published before"
+
+
+def _registrar_pinned(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
+    return (
+        None
+        if world.pins is None or body.registrar in world.pins
+        else "the registrar is not one of the pinned"
+    )
+
+
+def _one_live_key(leaf: Leaf, _: Body, world: World) -> str | None:
+    return None if subject_of(leaf, world).commitment is None else "the person has a live key already"
+
+
+def _certificate_once(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
+    return (
+        "the certificate enrolled somebody before" if body.certificate_sha256 in world.certificates else None
+    )
+
+
+def _subject_enrolled(leaf: Leaf, _: Body, world: World) -> str | None:
+    return "the person was not enrolled" if subject_of(leaf, world).commitment is None else None
+
+
+def _request_recipient(leaf: Leaf, body: ConsentAsked, _: World) -> str | None:
+    if leaf.by is not None and leaf.by.institution == body.recipient:
+        return None
+    return "the consent was requested for another recipient than the one who asked"
+
+
+def _request_once(_: Leaf, body: ConsentAsked, world: World) -> str | None:
+    return "the request was made before" if (body.recipient, body.request) in world.requested else None
+
+
+def _request_open(leaf: Leaf, body: ConsentAsked, world: World) -> str | None:
+    request = world.requests.get((body.recipient, body.request))
+    if request is not None and request.subject is subject_of(leaf, world):
+        return None
+    return "no such request to this person is open"
+
+
+def _request_same(_: Leaf, body: ConsentAsked, world: World) -> str | None:
+    request = world.requests[body.recipient, body.request]
+    if (request.purpose, request.categories) == (body.purpose, body.categories):
+        return None
+    return "the request was another when it was made"
+
+
+def _purpose_usable(_: Leaf, body: Purposeful, world: World) -> str | None:
+    return (
+        None
+        if body.purpose in world.policy.usable
+        else "the policy in force does not know or allow the purpose"
+    )
+
+
+def _categories_permitted(_: Leaf, body: Purposeful, world: World) -> str | None:
+    permitted = world.policy.usable[body.purpose].permitted & world.policy.categories
+    return (
+        None
+        if permitted.issuperset(body.categories)
+        else "a category is not permitted for the purpose, or is off"
+    )
+
+
+def _categories_necessary(_: Leaf, body: ConsentAsked | ConsentGranted, world: World) -> str | None:
+    if world.policy.usable[body.purpose].necessary.issubset(body.categories):
+        return None
+    return "a category that the purpose needs is missing"
+
+
+def _key_commitment(leaf: Leaf, body: ConsentGranted, world: World) -> str | None:
+    if body.commitment == subject_of(leaf, world).commitment:
+        return None
+    return "the consent is under another key than the person's"
+
+
+def _consent_once(_: Leaf, body: ConsentGranted, world: World) -> str | None:
+    return "the same consent was granted before" if body.consent_hash in world.consents else None
+
+
+def _recipient_known(_: Leaf, body: ConsentGranted, world: World) -> str | None:
+    return None if body.recipient in world.institutions else "the recipient was never registered"
+
+
+def _validity(_: Leaf, body: ConsentGranted, world: World) -> str | None:
+    days = world.policy.usable[body.purpose].max_days
+    length = parse_instant(body.not_after) - parse_instant(body.not_before)
+    return (
+        None
+        if 0 < length <= days * DAY
+        else "the consent is valid for longer than the policy allows, or never"
+    )
+
+
+def _uses(_: Leaf, body: ConsentGranted, world: World) -> str | None:
+    allowed = world.policy.usable[body.purpose].max_uses
+    return None if body.max_uses <= allowed else "the consent has more uses than the policy allows"
+
+
+def _retention(_: Leaf, body: ConsentGranted, world: World) -> str | None:
+    allowed = world.policy.usable[body.purpose].max_retention_days
+    return (
+        None
+        if body.retention_days <= allowed
+        else "the consent is retained for longer than the policy allows"
+    )
+
+
+def _answer_offered(_: Leaf, body: ConsentGranted, world: World) -> str | None:
+    offered = body.answer in world.policy.usable[body.purpose].answers
+    return None if offered else "the policy does not offer this kind of answer for the purpose"
+
+
+def _grant_exists(_: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) -> str | None:
+    return None if body.grant in world.grants else "no earlier leaf is the consent that this one names"
+
+
+def _grant_subject(leaf: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) -> str | None:
+    if world.grants[body.grant].subject is subject_of(leaf, world):
+        return None
+    return "the consent is another person's"
+
+
+def _grant_live(_: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) -> str | None:
+    return "the consent was withdrawn before" if world.grants[body.grant].withdrawn else None
+
+
+REGISTRAR_ACTS = Rule("registrar-acts", _registrar_acts)
+REGISTRAR_PUBLISHED = Rule("registrar-published", _registrar_published)
+REGISTRAR_PINNED = Rule("registrar-pinned", _registrar_pinned)
+ONE_LIVE_KEY = Rule("one-live-key", _one_live_key)
+CERTIFICATE_ONCE = Rule("certificate-once", _certificate_once)
+SUBJECT_ENROLLED = Rule("subject-enrolled", _subject_enrolled)
+REQUEST_RECIPIENT = Rule("request-recipient", _request_recipient)
+REQUEST_ONCE = Rule("request-once", _request_once)
+REQUEST_OPEN = Rule("request-open", _request_open)
+REQUEST_SAME = Rule("request-same", _request_same)
+PURPOSE_USABLE = Rule("purpose-usable", _purpose_usable)
+CATEGORIES_PERMITTED = Rule("categories-permitted", _categories_permitted)
+CATEGORIES_NECESSARY = Rule("categories-necessary", _categories_necessary)
+KEY_COMMITMENT = Rule("key-commitment", _key_commitment)
+CONSENT_ONCE = Rule("consent-once", _consent_once)
+RECIPIENT_KNOWN = Rule("recipient-known", _recipient_known)
+VALIDITY = Rule("validity", _validity)
+USES_ALLOWED = Rule("uses-allowed", _uses)
+RETENTION_ALLOWED = Rule("retention-allowed", _retention)
+ANSWER_OFFERED = Rule("answer-offered", _answer_offered)
+GRANT_EXISTS = Rule("grant-exists", _grant_exists)
+GRANT_SUBJECT = Rule("grant-subject", _grant_subject)
+GRANT_LIVE = Rule("grant-live", _grant_live)
+
+
+def apply_enrolled(leaf: Leaf, body: SubjectEnrolled, world: World) -> None:
+    """`subject.enrolled`."""
+    subject = subject_of(leaf, world)
+    subject.commitment, subject.certificate = body.commitment, body.certificate_sha256
+    world.certificates.add(body.certificate_sha256)
+
+
+def apply_requested(leaf: Leaf, body: ConsentAsked, world: World) -> None:
+    """`consent.requested`."""
+    name = (sys.intern(body.recipient), body.request)
+    world.requested.add(name)
+    world.requests[name] = Request(subject_of(leaf, world), sys.intern(body.purpose), body.categories)
+
+
+def apply_closed_request(_: Leaf, body: ConsentAsked, world: World) -> None:
+    """`consent.declined`, `consent.lapsed`."""
+    del world.requests[body.recipient, body.request]
+
+
+def apply_granted(leaf: Leaf, body: ConsentGranted, world: World) -> None:
+    """`consent.granted`."""
+    world.consents.add(body.consent_hash)
+    world.grants[leaf.index] = Grant(
+        subject=subject_of(leaf, world),
+        recipient=sys.intern(body.recipient),
+        purpose=sys.intern(body.purpose),
+        categories=frozenset(sys.intern(category) for category in body.categories),
+        answer=sys.intern(body.answer),
+        not_before=body.not_before,
+        not_after=body.not_after,
+        max_uses=body.max_uses,
+    )
+
+
+def apply_withdrawn(_: Leaf, body: ConsentWithdrawn, world: World) -> None:
+    """`consent.withdrawn`."""
+    world.grants[body.grant].withdrawn = True

@@ -1,0 +1,43 @@
+"""No rule without a corruption that triggers it, and no corruption of a rule that does not exist."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import ledger.verify
+from ledger.verify.chain import CHAIN
+from ledger.verify.evidence import EVIDENCE
+from ledger.verify.replay import REPLAY
+from tests.ledger.verify.corruptions_enforcement import ENFORCEMENT
+from tests.ledger.verify.corruptions_evidence import OPENED, PINNED
+from tests.ledger.verify.corruptions_files import DAMAGES
+from tests.ledger.verify.corruptions_house import HOUSE
+
+
+def named_in_findings() -> set[str]:
+    """Rules that the source names where it raises a Finding itself."""
+    found = set()
+    for path in Path(ledger.verify.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
+                rule = node.args[1]
+                if isinstance(rule, ast.Constant):
+                    found.add(str(rule.value))
+    return found
+
+
+def test_each_rule_has_a_corruption_that_triggers_it() -> None:
+    in_tables = {rule.name for rule in CHAIN}
+    for table in (REPLAY, EVIDENCE):
+        in_tables |= {rule.name for row in table.values() for rule in row.rules}
+    triggered = {corruption.rule for corruption in (*HOUSE, *ENFORCEMENT, *PINNED, *OPENED)}
+    triggered |= {damage.rule for damage in DAMAGES}
+    assert triggered == in_tables | named_in_findings()
+
+
+def test_a_rules_name_means_one_check() -> None:
+    rules = set(CHAIN)
+    for table in (REPLAY, EVIDENCE):
+        rules |= {rule for row in table.values() for rule in row.rules}
+    assert len({rule.name for rule in rules}) == len(rules)
