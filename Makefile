@@ -40,9 +40,9 @@ coverage: venv ## the tests again, with a report of the lines they never reach
 	@$(BIN)/coverage report
 
 .PHONY: lint
-lint: venv ## ruff, its format, bandit, and deptry (a dependency is declared and used, or neither)
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+lint: venv ## ruff and its format; bandit; deptry (a dependency is declared and used, or neither)
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/bandit --quiet --severity-level medium --configfile pyproject.toml --recursive $(PACKAGES)
 	@$(BIN)/deptry --no-ansi .
 

@@ -118,21 +118,21 @@ def tagged_hash(tag: str, data: bytes) -> bytes:
     return hashlib.sha256(tag.encode("ascii") + b"\0" + data).digest()
 
 
-def _check(value: object, depth: int, *, untrusted: bool = False) -> None:
+def _check(value: Any, depth: int, *, untrusted: bool = False) -> None:
     """Raise Malformed unless `value` lies in the subset. `untrusted` text may still hold lone surrogates."""
     kind = type(value)
     if kind is str:
         if untrusted:
-            _refuse_surrogates(value)  # type: ignore[arg-type]  # `kind is str` does not narrow
+            _refuse_surrogates(value)
     elif kind is dict:
         _refuse_depth(depth)
-        for name, member in value.items():  # type: ignore[attr-defined]  # as above
+        for name, member in value.items():
             if type(name) is not str or not name.isascii():
                 raise Malformed("member names are ASCII")
             _check(member, depth - 1, untrusted=untrusted)
     elif kind is list or kind is tuple:
         _refuse_depth(depth)
-        for member in value:  # type: ignore[attr-defined]  # as above
+        for member in value:
             _check(member, depth - 1, untrusted=untrusted)
     elif isinstance(value, int):  # bool included
         if not -MAX_INTEGER <= value <= MAX_INTEGER:

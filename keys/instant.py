@@ -29,9 +29,8 @@ def format_instant(ms: Instant) -> str:
     """`2026-11-21T08:00:00.000Z`. Raises Malformed outside 1970 to 9999."""
     if not 0 <= ms <= LAST_INSTANT:
         raise Malformed("an instant lies between the years 1970 and 9999")
-    seconds, milliseconds = divmod(ms, SECOND)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    moment = _EPOCH + ms * _MILLISECOND
+    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def parse_instant(text: object) -> Instant:

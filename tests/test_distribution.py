@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from consent.policy import default_policy, policy_hash
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gateway", "ledger", "consent", "keys")
 pytestmark = pytest.mark.xdist_group("distribution")  # one worker builds the wheel for all of these
@@ -93,8 +95,15 @@ def test_installed_gateway_makes_its_database_without_a_checkout(installed: Path
 
 
 def test_installed_gateway_finds_its_policy_bundle(installed: Path) -> None:
-    code = "from consent.policy import *; import consent.policy as p; print(p.__file__)"
-    assert _run(installed, "-c", code).strip().startswith(str(installed))
+    code = "from consent.policy import *; print(policy_hash(default_policy(demo=False)))"
+    assert _run(installed, "-c", code).strip() == policy_hash(default_policy(demo=False))
+
+
+def test_installed_gateway_finds_its_demo_data_in_the_wheel(installed: Path) -> None:
+    code = "from gateway.demo.data import demo_path; print(demo_path('german-credit.csv'))"
+    where = Path(_run(installed, "-c", code).strip())
+    assert where == installed / "gateway" / "demo" / "data" / "german-credit.csv"
+    assert where.read_bytes() == (ROOT / "deploy" / "demo" / "german-credit.csv").read_bytes()
 
 
 def test_installed_command_answers_to_its_name(installed: Path) -> None:

@@ -1,8 +1,8 @@
 """The command `chengxin`: one file for each noun, loaded when it is named.
 
-Invariant: a failure that anybody can foresee is one line on standard error that says what to do, exit status 1, or 2
-for a wrong command line; a traceback is always our own fault. Secrets are read from files, never from arguments.
-"""
+Invariant: a failure that anybody can foresee is one line on standard error that says what to do, exit
+status 1, or 2 for a wrong command line; a traceback is always our own fault. Secrets are read from files,
+never from arguments."""
 
 from __future__ import annotations
 
@@ -55,12 +55,17 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
     help="Directory of the gateway's state [env: CHENGXIN_HOME; default: ~/.chengxin].",
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
 )
 @click.pass_context
 def main(ctx: click.Context, home: Path | None) -> None:
-    """Chengxin Gateway (诚信网关): credit queries under the citizen's signed consent, and a ledger of every answer and
-    every refusal that nobody can quietly change."""
+    """Chengxin Gateway (诚信网关): credit queries under the citizen's signed consent, and a ledger of every
+    answer and every refusal that nobody can quietly change."""
     ctx.obj = State(home)
 
 

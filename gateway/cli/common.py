@@ -1,8 +1,8 @@
 """What the commands share: groups that load late, the one way to fail, files, and how things are shown.
 
-Invariant: standard output carries what was asked for and nothing else, so that `--json` can be piped; notes, progress
-and failures go to standard error. A file that is written is new: nothing is ever overwritten.
-"""
+Invariant: standard output carries what was asked for and nothing else, so that `--json` can be piped;
+notes, progress and failures go to standard error. A file that is written is new: nothing is ever
+overwritten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
@@ -46,7 +46,9 @@ class State:
         return load_settings(self.home)
 
 
-pass_state = click.make_pass_decorator(State)
+def pass_state(command: F) -> F:
+    """Hand the global options to a command, as its first argument."""
+    return cast(F, click.make_pass_decorator(State)(command))
 
 
 class LazyGroup(click.Group):
@@ -84,11 +86,11 @@ class Root(LazyGroup):
                 raise
             raise Failure(line) from error
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+    def main(self, *args: Any, **extra: Any) -> Any:
+        if not extra.pop("standalone_mode", True):
+            return super().main(*args, **extra, standalone_mode=False)
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(*args, **extra, standalone_mode=False)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
@@ -179,7 +181,9 @@ def progress() -> Progress:
 
 def json_option(command: F) -> F:
     """`--json`: for a script."""
-    return click.option("--json", "as_json", is_flag=True, help="JSON instead of text, for a script.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="JSON instead of text, for a script.")(
+        command
+    )
 
 
 def key_option(whose: str) -> Callable[[F], F]:
@@ -189,7 +193,9 @@ def key_option(whose: str) -> Callable[[F], F]:
 
 def out_option(what: str, *, required: bool = True) -> Callable[[F], F]:
     """`--out FILE`: a new file; nothing is overwritten."""
-    return click.option("--out", type=FILE, required=required, help=f"{what} A new file: nothing is overwritten.")
+    return click.option(
+        "--out", type=FILE, required=required, help=f"{what} A new file: nothing is overwritten."
+    )
 
 
 FILE = click.Path(path_type=Path, dir_okay=False)

@@ -29,5 +29,11 @@ def show(state: State, as_json: bool) -> None:
     if as_json:
         show_json(values)
         return
-    show_table(("setting", "value", "variable", "what it is"), [(r.name, values[r.name], r.env, r.description) for r in rows])
-    click.echo(f"\nSet them in {settings.home / CONFIG_NAME}, in the environment, or in the file {CONFIG_VARIABLE} names.")
+    show_table(
+        ("setting", "value", "variable", "what it is"),
+        [(r.name, values[r.name], r.env, r.description) for r in rows],
+    )
+    click.echo(
+        f"\nSet them in {settings.home / CONFIG_NAME}, in the environment, "
+        f"or in the file that {CONFIG_VARIABLE} names."
+    )

@@ -1,8 +1,8 @@
 """What every client command does first and last: find the gateway, pin its two keys, say a refusal.
 
-Invariant: keys that nobody gave are fetched once and the command says so, because keys fetched from the gateway itself
-prove nothing against it. A refusal is one line with its reason and, where there is one, its receipt's index.
-"""
+Invariant: keys that nobody gave are fetched once and the command says so, because keys fetched from the
+gateway itself prove nothing against it. A refusal is one line with its reason and, where there is one,
+its receipt's index."""
 
 from __future__ import annotations
 
@@ -80,8 +80,12 @@ def target_options(command: F) -> F:
             type=FILE,
             help="Public JWK file of the gateway's receipt key; default: fetched from the gateway.",
         ),
-        click.option("--vkey", help="The log's verifier key (name+id+key), pinned; default: fetched, which is said."),
-        click.option("--url", type=URL, help="The gateway's public address; default: public_url of this home."),
+        click.option(
+            "--vkey", help="The log's verifier key (name+id+key), pinned; default: fetched, which is said."
+        ),
+        click.option(
+            "--url", type=URL, help="The gateway's public address; default: public_url of this home."
+        ),
     ):
         command = option(command)
     return command
@@ -92,13 +96,20 @@ def refuse(refused: Refused, *, as_json: bool = False) -> NoReturn:
     problem, signed = refused.problem, refused.signed
     if as_json:
         show_json(
-            {"refused": problem.name, "title": problem.title_en, "title_zh": problem.title_zh, "hint": problem.hint_en}
+            {
+                "refused": problem.name,
+                "title": problem.title_en,
+                "title_zh": problem.title_zh,
+                "hint": problem.hint_en,
+            }
             | ({} if signed is None else {"index": signed.receipt.index, "receipt": signed.token})
             | dict(refused.extra)
         )
     recorded = "" if signed is None else f"; receipt of the refusal: index {signed.receipt.index}"
     why = f" ({refused.extra['why']})" if "why" in refused.extra else ""
-    raise Failure(f"refused: {problem.title_en} [{problem.name}{why}]{recorded}. {problem.hint_en.rstrip('.')}")
+    raise Failure(
+        f"refused: {problem.title_en} [{problem.name}{why}]{recorded}. {problem.hint_en.rstrip('.')}"
+    )
 
 
 def accepted(outcome: Any, *, as_json: bool = False) -> Any:

@@ -1,8 +1,7 @@
 """Everything that can go wrong below a command, in one table: what is said, and what to do about it.
 
-Invariant: the line that comes out of it is one line, ends with what to do, and holds no value of a person. What no row
-foresees is a bug, and keeps its traceback.
-"""
+Invariant: the line that comes out of it is one line, ends with what to do, and holds no value of a
+person. What no row foresees is a bug, and keeps its traceback."""
 
 from __future__ import annotations
 
@@ -44,14 +43,15 @@ def _of_the_system(error: BaseException) -> str | None:
         return "a file is not UTF-8 text: save it as UTF-8"
     module = type(error).__module__.partition(".")[0]
     if module == "sqlalchemy":
-        return f"the database cannot be used ({type(error).__name__}): check the file that database_url names, and its disk"
+        return f"the database cannot be used ({type(error).__name__}): check the file that database_url names"
     if module == "httpx":
         return f"no reply from the gateway ({type(error).__name__}): check that it is running, and --url"
     return None
 
 
 def _table() -> Iterator[tuple[type[BaseException], str]]:
-    """Kind of error, and what to do where its message does not say so itself. The first row that fits counts."""
+    """Kind of error, and what to do where its message does not say so itself. The first row that fits
+    counts."""
     from consent import errors as consent
     from gateway import errors as gateway
     from gateway.client import errors as client
@@ -84,7 +84,10 @@ def _table() -> Iterator[tuple[type[BaseException], str]]:
     yield consent.MalformedPolicy, "correct the policy file"
     yield consent.ConsentError, "give the document that is meant here, unaltered"
     yield ledger.Finding, "the export is not in order; run `chengxin ledger verify` on it"
-    yield ledger.HeadBehind, "the state was put back to an older one; nothing is signed until it is complete again"
+    yield (
+        ledger.HeadBehind,
+        "the state was put back to an older one; nothing is signed until it is complete again",
+    )
     yield ledger.BrokenCheckpoint, "check --vkey, or export again"
     yield ledger.LogBusy, "try again in a moment"
     yield ledger.MalformedLeaf, "correct the value"

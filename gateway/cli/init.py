@@ -1,8 +1,8 @@
 """`chengxin init`: a new installation in an empty home.
 
-Invariant: what was given on the command line stands in `<home>/config.toml` before anything is made, and a failed init
-takes back what it wrote, so that it can simply be run again. The passphrase exists in one file and nowhere else.
-"""
+Invariant: what was given on the command line stands in `<home>/config.toml` before anything is made, and
+a failed init takes back what it wrote, so that it can simply be run again. The passphrase exists in one
+file and nowhere else."""
 
 from __future__ import annotations
 
@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--demo", is_flag=True, help="Switch on purposes and categories that nobody has checked yet. Not for use.")
-@click.option("--policy", type=FILE, multiple=True, help="Policy TOML instead of the one that ships; repeatable.")
+@click.option(
+    "--demo", is_flag=True, help="Switch on purposes and categories that nobody has checked yet. Not for use."
+)
+@click.option(
+    "--policy", type=FILE, multiple=True, help="Policy TOML instead of the one that ships; repeatable."
+)
 @click.option("--origin", help="Name of the log, fixed for ever, without a scheme: credit.example.cn/log0.")
 @click.option("--public-url", type=URL, help="Address that clients use and sign: https://credit.example.cn.")
 @click.option("--port", type=click.IntRange(1, 65535), help="TCP port of the API.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="TCP port of /metrics, on loopback.")
 @click.option("--host", help="Addresses to listen on, separated by commas.")
 @click.option(
-    "--passphrase-file", type=FILE, help="File (mode 0600) that holds the passphrase; made when there is none."
+    "--passphrase-file",
+    type=FILE,
+    help="File (mode 0600) that holds the passphrase; made when there is none.",
 )
 @pass_state
 def init(state: State, demo: bool, policy: tuple[Path, ...], **given: Any) -> None:
@@ -86,9 +92,15 @@ def _write_config(home: Path, chosen: dict[str, Any], written: list[Path]) -> No
     if not chosen:
         return
     if os.environ.get(CONFIG_VARIABLE):
-        fail(f"{CONFIG_VARIABLE} names the settings file: write {', '.join(chosen)} there and leave the options out")
+        fail(
+            f"{CONFIG_VARIABLE} names the settings file: "
+            f"write {', '.join(chosen)} there and leave the options out"
+        )
     if file.exists():
-        fail(f"{file} exists: write {', '.join(chosen)} there and leave the options out, or choose another --home")
+        fail(
+            f"{file} exists: write {', '.join(chosen)} there and leave the options out, "
+            "or choose another --home"
+        )
     write_new(file, format_config(chosen).encode())
     written.append(file)
 
@@ -125,8 +137,10 @@ def _tell(house: House, made: bool) -> None:
         }
     )
     if made:
-        click.echo(f"\nA passphrase was made in {settings.passphrase_file}. Without it every key here is lost: keep a copy")
-        click.echo("away from this machine, and never beside a backup of the custody.")
+        click.echo(
+            f"\nA passphrase was made in {settings.passphrase_file}. Without it every key here is lost:"
+            "\nkeep a copy away from this machine, and never beside a backup of the custody."
+        )
     click.echo("\nNext: register a regulator, then the registrar, banks and sources, then `chengxin serve`:")
     click.echo("  chengxin regulator keygen --out regulator.jwk          (on the regulator's own machine)")
     click.echo("  chengxin institution add USCC --name NAME --sector regulator --public regulator.jwk.pub")

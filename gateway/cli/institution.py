@@ -9,7 +9,18 @@ import click
 from gateway.cli.common import FILE, State, fail, json_option, opened, pass_state, show_json, show_table
 from gateway.cli.values import REASON, USCC, WHEN
 
-SECTORS = ("finance", "agency", "e-commerce", "delivery", "property", "data", "apps", "source", "registrar", "regulator")
+SECTORS = (
+    "finance",
+    "agency",
+    "e-commerce",
+    "delivery",
+    "property",
+    "data",
+    "apps",
+    "source",
+    "registrar",
+    "regulator",
+)
 USUAL_ROLE = {"source": "source", "registrar": "registrar", "regulator": "audit"}
 _BRINGS = {"registrar": "registrar keygen", "regulator": "regulator keygen"}
 
@@ -45,8 +56,11 @@ def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...],
 
     if (public is not None) != (sector in _BRINGS):
         if public is not None:
-            fail(f"a {sector} institution brings no key here: leave --public out; its operators have keys of their own")
-        fail(f"a {sector} brings its public key: make one with `chengxin {_BRINGS[sector]}` and give it with --public")
+            fail(f"a {sector} institution brings no key: leave --public out; its operators have their own")
+        fail(
+            f"a {sector} brings its public key: "
+            f"make one with `chengxin {_BRINGS[sector]}` and give it with --public"
+        )
     sealing = read_jwk(public) if public is not None and sector == "regulator" else None
     if sealing is not None:
         parse_x25519_jwk(sealing)
@@ -116,5 +130,8 @@ def list_(state: State, as_json: bool) -> None:
         return
     show_table(
         ("institution", "name", "sector", "roles", "state", "until"),
-        [(r["institution"], r["name"], r["sector"], " ".join(r["roles"]), r["state"], r["until"]) for r in found],
+        [
+            (r["institution"], r["name"], r["sector"], " ".join(r["roles"]), r["state"], r["until"])
+            for r in found
+        ],
     )

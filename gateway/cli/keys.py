@@ -51,4 +51,6 @@ def status(state: State, as_json: bool) -> None:
 
 def _known(name: str) -> tuple[str, str]:
     family, _, version = name.partition("-")
-    return _PURPOSE.get(family if version.isdigit() or not version else name, ("?", "not a key of this release"))
+    return _PURPOSE.get(
+        family if version.isdigit() or not version else name, ("?", "not a key of this release")
+    )

@@ -19,11 +19,14 @@ def records() -> None:
 @records.command("import")
 @click.argument("file", type=INPUT)
 @click.option("--mapping", type=INPUT, required=True, help="TOML that says what each column is.")
-@click.option("--lang", type=click.Choice(("en", "zh")), default="en", show_default=True, help="Language of the report.")
+@click.option(
+    "--lang", type=click.Choice(("en", "zh")), default="en", show_default=True, help="Language of the report."
+)
 @json_option
 @pass_state
 def import_(state: State, file: Path, mapping: Path, lang: str, as_json: bool) -> None:
-    """Import a source's CSV file. A rerun changes nothing; what may not be stored is refused by line, field and rule.
+    """Import a source's CSV file. A rerun changes nothing; what may not be stored is refused by line,
+    field and rule.
 
     \b
     chengxin records import loans.csv --mapping loans.toml

@@ -1,21 +1,24 @@
 """Values on a command line, checked before anything is done: a wrong one is a usage error, exit status 2.
 
-Invariant: what comes out is in the one form that the rest of the gateway uses: milliseconds since the Unix epoch,
-canonical identifiers. No personal data is ever such a value; persons are read from a file or asked for.
-"""
+Invariant: what comes out is in the one form that the rest of the gateway uses: milliseconds since the
+Unix epoch, canonical identifiers. No personal data is ever such a value; persons are read from a file or
+asked for."""
 
 from __future__ import annotations
 
 import re
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from gateway.cli.common import fail, read_text
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 CHINA = timezone(timedelta(hours=8))
 MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000}
@@ -32,7 +35,8 @@ def now() -> int:
 
 
 class When(click.ParamType[int]):
-    """A time: `2026-12-31` (midnight in China), `2026-12-31T08:00:00Z`, or `30d`, `12h`, `15m` from now (or ago)."""
+    """A time: `2026-12-31` (midnight in China), `2026-12-31T08:00:00Z`, or `30d`, `12h`, `15m` from now
+    (or ago)."""
 
     name = "time"
 
@@ -89,23 +93,29 @@ WHEN = When()
 PAST = When(-1)
 USCC = Uscc()
 UUID_TEXT = Matching("uuid", UUID, "a UUID in small letters is meant, such as consent request prints")
-REASON = Matching("code", _REASON, "a reason is a code of small letters, digits and hyphens, e.g. misuse-found")
+REASON = Matching(
+    "code", _REASON, "a reason is a code of small letters, digits and hyphens, e.g. misuse-found"
+)
 URL = Matching("url", _URL, "an address is scheme, host and port, e.g. https://credit.example.cn")
-OPERATOR_ID = Matching("operator", re.compile(r"op-[0-9a-f]{16}"), "an operator id looks like op-0123456789abcdef")
+OPERATOR_ID = Matching(
+    "operator", re.compile(r"op-[0-9a-f]{16}"), "an operator id looks like op-0123456789abcdef"
+)
 OFFICER_ID = Matching(
-    "officer", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"), "an officer's id is letters, digits, dots, hyphens"
+    "officer",
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
+    "an officer's id is letters, digits, dots, hyphens",
 )
 
 
-def person_option(*, required: bool = True) -> Any:
+def person_option(*, required: bool = True) -> Callable[[F], F]:
     """`--person FILE`: a citizen number never stands on a command line, where other accounts could read it."""
     asked = " Without it you are asked." if required else ""
     return click.option(
         "--person",
         "person_file",
         type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-        help="File with the citizen number on its first line and, if wanted, the name on its second; - reads standard "
-        f"input.{asked}",
+        help="File with the citizen number on its first line and, if wanted, the name on its second; "
+        f"- reads standard input.{asked}",
     )
 
 

@@ -1,10 +1,11 @@
 """The hot path of the authorised query, on one screen.
 
-    1 find      the consent that the query names; the citizen's proof and certificate verify (cached by
-    their bytes) 2 rule      decided and recorded with the batch, under the head's lock; durable when it
-    returns 3 refuse    a refusal has a signed receipt too 4 open      only the revisions that were
-    permitted are decrypted, outside the lock 5 minimise  cut to consent, purpose and catalogue (pure) 6
-    sign      the receipt covers the answer's hash; now it may leave
+    1 find      the consent that the query names; the citizen's proof and certificate verify (cached)
+    2 rule      decided and recorded with the batch, under the head's lock; durable when it returns
+    3 refuse    a refusal has a signed receipt too
+    4 open      only the revisions that were permitted are decrypted, outside the lock
+    5 minimise  cut to consent, purpose and catalogue (pure)
+    6 sign      the receipt covers the answer's hash; now it may leave
 
 Invariant: log before release. Nothing leaves before its entry is committed; what fails after the commit is
 said in the ledger too (`query.undelivered`) and answered with 503.

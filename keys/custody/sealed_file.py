@@ -112,7 +112,7 @@ def format_derivation(derivation: Derivation) -> dict[str, Any]:
     return {
         "v": 1,
         "kdf": "argon2id",
-        "cost": {"passes": cost.passes, "memory": cost.memory},
+        "cost": {"passes": int(cost.passes), "memory": int(cost.memory)},
         "salt": b64u(derivation.salt),
     }
 
@@ -122,7 +122,7 @@ def parse_derivation(header: dict[str, Any]) -> Derivation:
     try:
         cost = Cost(header["cost"]["passes"], header["cost"]["memory"])
         derivation = Derivation(unb64u(header["salt"], SALT_BYTES), cost)
-        if format_derivation(derivation) == header:
+        if canonical(format_derivation(derivation)) == canonical(header):  # as bytes: True is no 1 there
             return derivation
     except (KeyError, TypeError, Malformed) as error:
         raise CustodyError("a custody root of an unknown form") from error

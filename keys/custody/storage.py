@@ -8,6 +8,7 @@ others.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -24,13 +25,12 @@ def make_directory(path: Path) -> None:
     """Create `path` with mode 0700, durably; an existing one must pass `check_directory`."""
     try:
         path.mkdir(mode=DIRECTORY_MODE)
+        path.chmod(DIRECTORY_MODE)  # mkdir's mode was cut by the umask
+        _sync_directory(path.parent)
     except FileExistsError:
         check_directory(path)
-        return
     except OSError as error:
-        raise CustodyError("the directory cannot be made") from error
-    path.chmod(DIRECTORY_MODE)  # mkdir's mode was cut by the umask
-    _sync_directory(path.parent)
+        raise CustodyError(f"{path}: the directory cannot be made: {error.strerror}") from error
 
 
 def check_directory(path: Path) -> None:
@@ -38,33 +38,36 @@ def check_directory(path: Path) -> None:
     try:
         found = path.lstat()
     except OSError as error:
-        raise CustodyError("the directory cannot be read") from error
+        raise CustodyError(f"{path}: the directory cannot be read: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise CustodyPermissions("a custody is a directory, not a link or a file")
-    _check_owner_and_mode(found, DIRECTORY_MODE)
+        raise CustodyPermissions(f"{path}: must be a directory, no link")
+    _check_owner_and_mode(path, found, DIRECTORY_MODE)
 
 
 def read_file(path: Path, limit: int) -> bytes:
     """All bytes of a secret file of at most `limit` bytes.
 
     Raises CustodyPermissions for a link, another owner, or a mode beyond 0600; CustodyError when it cannot be
-    read. Checks are made on the open descriptor, so the file cannot be exchanged between check and read.
+    read. Checks are made on the open descriptor: the file cannot be exchanged between check and read.
     """
     try:
         # O_NONBLOCK: opening a pipe put in the file's place must not hang before it is refused
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        if path.is_symlink():
-            raise CustodyPermissions("a secret file may not be a link") from error
-        raise CustodyError("a secret file cannot be read") from error
-    with os.fdopen(descriptor, "rb") as file:
+        if error.errno == errno.ELOOP:
+            raise CustodyPermissions(f"{path}: must be a file, no link") from error
+        raise CustodyError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise CustodyPermissions("a secret file is a regular file")
-        _check_owner_and_mode(found, FILE_MODE)
-        data = file.read(limit + 1)
+            raise CustodyPermissions(f"{path}: must be a regular file")
+        _check_owner_and_mode(path, found, FILE_MODE)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
-        raise CustodyError("a secret file is too long")
+        raise CustodyError(f"{path}: is longer than {limit} bytes")
     return data
 
 
@@ -77,15 +80,14 @@ def create_file(path: Path, data: bytes, random: Callable[[int], bytes]) -> None
     temporary = path.parent / f"{_TEMPORARY}{random(8).hex()}"
     try:
         _write_synced(temporary, data)
-        try:
-            os.link(temporary, path, follow_symlinks=False)
-        finally:
-            temporary.unlink()
+        os.link(temporary, path, follow_symlinks=False)
+        temporary.unlink()
         _sync_directory(path.parent)
-    except FileExistsError as error:
-        raise KeyNameTaken("a key of that name stands already") from error
     except OSError as error:
-        raise CustodyError("a secret file cannot be written") from error
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise KeyNameTaken(f"{path}: stands already") from error
+        raise CustodyError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def remove_file(path: Path) -> None:
@@ -100,14 +102,14 @@ def remove_file(path: Path) -> None:
         path.unlink()
         _sync_directory(path.parent)
     except OSError as error:
-        raise CustodyError("a secret file cannot be removed") from error
+        raise CustodyError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
-def _check_owner_and_mode(found: os.stat_result, mode: int) -> None:
+def _check_owner_and_mode(path: Path, found: os.stat_result, mode: int) -> None:
     if found.st_uid != os.geteuid():
-        raise CustodyPermissions("a secret belongs to the user who runs the gateway")
+        raise CustodyPermissions(f"{path}: must belong to the user who runs this command")
     if stat.S_IMODE(found.st_mode) & ~mode:
-        raise CustodyPermissions(f"a secret {'directory' if mode & 0o100 else 'file'} has mode {mode:04o}")
+        raise CustodyPermissions(f"{path}: must have mode {mode:04o} (chmod {mode:o})")
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -66,10 +66,22 @@ def _policy(leaf: Leaf, body: Body, world: World) -> str | None:
     return None if leaf.policy == in_force else "the leaf names a policy that was not in force"
 
 
-def _sealing(leaf: Leaf, _: Body, world: World) -> str | None:
-    if leaf.sealed is None or leaf.sealed.key in world.sealing:
+def _sealing_announced(leaf: Leaf, _: Body, world: World) -> str | None:
+    if leaf.sealed is None or leaf.sealed.key in world.sealing_ids:
         return None
     return "the details are sealed under a key that no earlier leaf announced"
+
+
+def _sealing_current(leaf: Leaf, _: Body, world: World) -> str | None:
+    """An older key would keep details from a regulator who joined since, or serve longer than its day."""
+    if leaf.sealed is None or world.sealing.get(leaf.sealed.key) == day(leaf.at):
+        return None
+    return "the details are sealed under a key of another day, or of before a regulator joined"
+
+
+def day(at: str) -> str:
+    """The UTC day of a time, as text."""
+    return at[:10]
 
 
 CHAIN = (
@@ -82,7 +94,8 @@ CHAIN = (
     Rule("subject-number", _subject_number),
     Rule("subject-prev", _subject_prev),
     Rule("policy-in-force", _policy),
-    Rule("sealing-announced", _sealing),
+    Rule("sealing-announced", _sealing_announced),
+    Rule("sealing-current", _sealing_current),
 )
 """In this order, for every leaf."""
 

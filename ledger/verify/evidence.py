@@ -43,16 +43,9 @@ from ledger.verify.state import World
 Certified: TypeAlias = tuple[SubjectEnrolled, Enrolled] | tuple[ConsentGranted, Granted]
 """A body and its opened details, as every rule here takes them."""
 
-_SAID: Final = (
-    "recipient",
-    "purpose",
-    "categories",
-    "answer",
-    "not_before",
-    "not_after",
-    "max_uses",
-    "retention_days",
-)
+_ASKED: Final = ("recipient", "purpose", "categories")
+"""Members that a request for consent and its leaf share."""
+_SAID: Final = (*_ASKED, "answer", "not_before", "not_after", "max_uses", "retention_days")
 """Members that a consent and its leaf share."""
 
 
@@ -105,7 +98,7 @@ def _requested_document(_: Leaf, shown: tuple[ConsentAsked, Requested], world: W
     template = d.read(held.document, d.ConsentTemplate)
     if template.gateway != world.origin:
         return "the document asked for was made for another gateway"
-    return _other_member(template, body, ("recipient", "purpose", "categories"))
+    return _other_member(template, body, _ASKED)
 
 
 def _consent_document(_: Leaf, shown: tuple[ConsentGranted, Granted], world: World) -> str | None:

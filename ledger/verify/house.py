@@ -11,6 +11,7 @@ from keys.sealing import parse_x25519_jwk
 from keys.signing import parse_public_jwk
 from ledger.bodies import Body, KeyEpoch, KeyPublished, KeySealing, LogOpened, PolicyChanged
 from ledger.entries import Leaf
+from ledger.verify.chain import day
 from ledger.verify.rules import Rule
 from ledger.verify.state import PublishedKey, World
 
@@ -59,7 +60,7 @@ def _key_pinned(_: Leaf, body: KeyPublished, world: World) -> str | None:
 
 
 def _sealing_once(_: Leaf, body: KeySealing, world: World) -> str | None:
-    return "a sealing key of this id was announced before" if body.id in world.sealing else None
+    return "a sealing key of this id was announced before" if body.id in world.sealing_ids else None
 
 
 def _sealing_regulators(_: Leaf, body: KeySealing, world: World) -> str | None:
@@ -110,12 +111,15 @@ def apply_closed(_: Leaf, __: Body, world: World) -> None:
 def apply_published(leaf: Leaf, body: KeyPublished, world: World) -> None:
     """`key.published`."""
     public = tuple(sorted(body.public.items()))
+    if body.use == "regulator":
+        world.sealing.clear()  # none of them was sealed to the newcomer
     world.keys[body.use, body.kid] = PublishedKey(leaf.index, body.holder, public)
 
 
-def apply_sealing(_: Leaf, body: KeySealing, world: World) -> None:
+def apply_sealing(leaf: Leaf, body: KeySealing, world: World) -> None:
     """`key.sealing`."""
-    world.sealing.add(body.id)
+    world.sealing_ids.add(body.id)
+    world.sealing[body.id] = day(leaf.at)
 
 
 def apply_epoch(_: Leaf, body: KeyEpoch, world: World) -> None:

@@ -60,7 +60,7 @@ def _actor_queries(leaf: Leaf, _: Body, world: World) -> str | None:
 
 
 def _actor_office(leaf: Leaf, body: Body, world: World) -> str | None:
-    """A regulator's administrator or auditor acts on anything, an institution's administrator on its operators."""
+    """A regulator's administrator or auditor acts on anything, an institution's own one on its operators."""
     parties = actor(leaf, world)
     if parties is None:
         return None

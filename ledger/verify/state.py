@@ -102,7 +102,9 @@ class World:
     policy: Policy = NO_POLICY
     epoch: int = 0
     keys: dict[tuple[str, str], PublishedKey] = field(default_factory=dict)
-    sealing: set[str] = field(default_factory=set)
+    sealing: dict[str, str] = field(default_factory=dict)
+    """Sealing keys that every regulator of now can open -> the day (UTC, as text) of their announcement."""
+    sealing_ids: set[str] = field(default_factory=set)
     institutions: dict[str, Party] = field(default_factory=dict)
     operators: dict[str, Party] = field(default_factory=dict)
     subjects: dict[str, Subject] = field(default_factory=dict)

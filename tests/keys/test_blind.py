@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hmac
+import traceback
 from datetime import date
 
 import pytest
@@ -82,13 +83,13 @@ def test_other_forms_are_refused(text: str) -> None:
         canonical_citizen_number(text)
 
 
-def test_an_error_does_not_repeat_the_number() -> None:
+@pytest.mark.parametrize("tail", ["1949123100211", "1949133100211", "19491231002", "1949123l0021"])
+def test_an_error_does_not_repeat_the_number(tail: str) -> None:
     with pytest.raises(BadIdentifier) as caught:
-        canonical_citizen_number("110105194912310021")
-    error: BaseException | None = caught.value
-    assert "1949" not in str(error)
-    assert error.__cause__ is None
-    assert error.__suppress_context__
+        canonical_citizen_number("11010" + tail)
+    told = "".join(traceback.format_exception(caught.value))
+    assert tail not in told
+    assert tail[:8] not in told
 
 
 @pytest.mark.parametrize("code", ["91110000600037341L", " 91110000600037341l\n"])

@@ -4,7 +4,7 @@ import hmac
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -22,8 +22,8 @@ ALGORITHMS = pytest.mark.parametrize("alg", [ED25519, ES256])
 
 
 @pytest.fixture(params=[ED25519, ES256])
-def key(request: pytest.FixtureRequest) -> Iterator[PrivateKey]:
-    yield generate_key(request.param, os.urandom)
+def key(request: pytest.FixtureRequest) -> PrivateKey:
+    return generate_key(request.param, os.urandom)
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_writers_at_once_make_one_chain(log: Log) -> None:
         "UPDATE ledger_leaves SET about = 'x'",
         "DELETE FROM ledger_leaves WHERE idx = 1",
         f"INSERT OR REPLACE INTO {ONE_CHANGED}",
-        "REPLACE INTO ledger_leaves SELECT shard, 99, leaf, leaf_hash, type, tag, n, about FROM ledger_leaves",
+        "REPLACE INTO ledger_leaves SELECT shard, 9, leaf, leaf_hash, type, tag, n, about FROM ledger_leaves",
         f"INSERT INTO {ONE_CHANGED} ON CONFLICT DO UPDATE SET leaf = x'00'",
     ],
 )

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ledger import files, merkle
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import BrokenCheckpoint, Forked, HeadBehind, LogBusy, RolledBack
-from ledger.publish import Publisher, check_not_behind, read_published
+from ledger.publish import Begin, Publisher, check_not_behind, read_published
 from ledger.tables import ledger_published
 from ledger.tiles import TileDirectory
 from tests.ledger.kit import ORIGIN, PUBLIC, SHARD, VKEY, Log, new_log, sign
@@ -93,7 +93,7 @@ class Steps:
     def write(self, path: Path, data: bytes) -> None:
         self.step(lambda: files.write_atomic(path, data))
 
-    def begin(self, log: Log) -> Callable[[], object]:
+    def begin(self, log: Log) -> Begin:
         @contextmanager
         def begun() -> Iterator[sa.Connection]:
             with log.engine.connect() as conn, conn.begin() as transaction:

@@ -14,11 +14,11 @@ from tests.ledger.verify.people import (
 )
 from tests.ledger.verify.spoilers import (
     Corruption,
-    Spoiler,
     actor,
     again,
     body,
     both,
+    later,
     move,
     person,
     remove,
@@ -26,17 +26,8 @@ from tests.ledger.verify.spoilers import (
 )
 from tests.ledger.verify.story import (
     BY_RIVAL,
+    OVERSEER,
 )
-
-
-def _later(at: str, ms: int) -> Spoiler:
-    """Everything from a leaf on happens later."""
-
-    def spoil(story: Story) -> None:
-        for draft in story.drafts[story.index(at) :]:
-            draft.at += ms
-
-    return spoil
 
 
 def _predicate_only(story: Story) -> None:
@@ -69,6 +60,14 @@ def _another(story: Story, use: str, number: int, suffix: str = "") -> None:
     """One more answer under the consent of ten uses."""
     name = f"use-{number}{suffix}"
     story.repeat(use, name, use, use=number, query=story.source.uuid())
+
+
+def _a_month_later(story: Story) -> None:
+    """The last answer comes after the month, under that day's sealing key."""
+    later("last-answer", 31 * DAY)(story)
+    keys = story.sealing_body("resealed", [(OVERSEER.kid, OVERSEER.public)])
+    story.insert("last-grant", "resealed", "key.sealing", keys).at += 31 * DAY
+    story["last-answer"].sealing = "resealed"
 
 
 ENFORCEMENT = (
@@ -165,7 +164,7 @@ ENFORCEMENT = (
         "answer-2",
         lambda story: body("grant", not_after=format_instant(story["answer-2"].at))(story),
     ),
-    Corruption("answer_long_after_expiry", "grant-not-over", "last-answer", _later("last-answer", 31 * DAY)),
+    Corruption("answer_long_after_expiry", "grant-not-over", "last-answer", _a_month_later),
     Corruption("answer_to_a_rival", "grant-recipient", "answer-1", actor("answer-1", BY_RIVAL)),
     Corruption("answer_for_another_purpose", "grant-purpose", "answer-1", body("answer-1", purpose="01")),
     Corruption(

@@ -30,6 +30,7 @@ from tests.ledger.verify.spoilers import (
     again,
     body,
     insert,
+    later,
     override,
     remove,
 )
@@ -131,6 +132,12 @@ def _late(story: Story) -> None:
     story.insert("answer-3", "late", "operator.reinstated", content)
 
 
+def _joined_later(story: Story) -> None:
+    """A second regulator joins in the middle, and details go on under the key that they never got."""
+    content = {"use": "regulator", "kid": SPY.kid, "public": SPY.jwk, "holder": REGULATOR}
+    story.insert("read", "joined", "key.published", content)
+
+
 SUSPENDED = {"institution": RIVAL, "reason": "rivalry"}
 
 
@@ -177,6 +184,8 @@ HOUSE = (
         "anna-enrolled",
         remove("sealing"),
     ),
+    Corruption("sealed_under_the_key_of_yesterday", "sealing-current", "use-3", later("use-3", DAY)),
+    Corruption("sealed_past_a_regulator_who_joined", "sealing-current", "withdrawn", _joined_later),
     Corruption("leaf_of_an_unknown_type", "leaf", "read", override("read", type="subject.forgotten")),
     Corruption("member_smuggled_into_a_body", "leaf", "read", body("read", reader="somebody")),
     Corruption("leaf_not_canonical", "leaf", "read", _spaced),

@@ -91,3 +91,13 @@ def unsealed(at: str) -> Spoiler:
         story[at].details = None
 
     return spoil
+
+
+def later(at: str, ms: int) -> Spoiler:
+    """Everything from a leaf on happens later."""
+
+    def spoil(story: Story) -> None:
+        for draft in story.drafts[story.index(at) :]:
+            draft.at += ms
+
+    return spoil

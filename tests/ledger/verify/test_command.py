@@ -108,7 +108,7 @@ def test_json_says_the_same(
         ["--regulator-key", "{keys}/notary.json"],
         ["--regulator-key", "{log}/checkpoint"],
     ],
-    ids=lambda wrong: " ".join(wrong),
+    ids=" ".join,
 )
 def test_a_wrong_argument_exits_with_two(
     wrong: list[str], story: Story, log: Path, keys: Path, capsys: pytest.CaptureFixture

@@ -17,7 +17,7 @@ from ledger.merkle import EMPTY_ROOT
 from ledger.tiles import TileDirectory, tile_path
 from ledger.verify import Trust, audit
 from tests.ledger.verify.corruptions_files import DAMAGES, Damage
-from tests.ledger.verify.forge import MINUTE, Story
+from tests.ledger.verify.forge import Story
 from tests.ledger.verify.people import COURT, NOTARY
 from tests.ledger.verify.story import OVERSEER, REGISTRAR, tell
 
@@ -120,7 +120,7 @@ def test_reordered_leaves_are_found_at_the_first(
 
 
 def test_last_leaves_cut_off_unseen_only_without_the_newer_checkpoint(story: Story, tmp_path: Path) -> None:
-    """Truncation with a new signature is a shorter log in order: what finds it is a checkpoint somebody kept."""
+    """Truncation, signed anew, is a shorter log in order: a checkpoint that somebody kept finds it."""
     spoiled = story.copy()
     for name in ("end", "clerk-back"):
         spoiled.remove(name)
@@ -173,8 +173,3 @@ def test_missing_tile_of_any_level(
     with pytest.raises(Finding) as found:
         audit(tmp_path, Trust(parse_vkey(long_story.vkey)))
     assert (found.value.rule, found.value.index) == ("tile-missing", index)
-
-
-def test_minutes_pass_in_the_story(story: Story) -> None:
-    """The story's times are ones that corruptions can move between."""
-    assert all(b.at - a.at in (0, MINUTE) for a, b in zip(story.drafts, story.drafts[1:], strict=False))

@@ -1,0 +1,162 @@
+"""`chengxin citizen`: the citizen (信息主体) with a key that only they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.common import (
+    FILE,
+    State,
+    json_option,
+    key_option,
+    out_option,
+    pass_state,
+    read_file,
+    show_json,
+    show_table,
+)
+from gateway.cli.connect import Target, accepted, target_options
+from gateway.cli.values import person_option, read_person
+
+if TYPE_CHECKING:
+    from gateway.client import Access
+
+
+@click.group()
+def citizen() -> None:
+    """Make and enrol a citizen's key, read what is held and who looked."""
+
+
+@citizen.command()
+@click.option(
+    "--alg",
+    type=click.Choice(("Ed25519", "ES256")),
+    default="Ed25519",
+    show_default=True,
+    help="Kind of key.",
+)
+@out_option("Private key file to make.")
+def keygen(alg: str, out: Path) -> None:
+    """Make a citizen's key, and FILE.pub, which the registrar certifies.
+
+    \b
+    chengxin citizen keygen --out citizen.jwk
+    """
+    from gateway.cli.keygen import make_signing_key
+
+    make_signing_key(out, alg)
+
+
+@citizen.command()
+@key_option("the citizen")
+@click.option("--certificate", type=FILE, required=True, help="What the registrar's two officers signed.")
+@person_option()
+@target_options
+@pass_state
+def enrol(state: State, key_file: Path, certificate: Path, person_file: Path | None, **target: Any) -> None:
+    """Enrol the citizen's key with the registrar's certificate.
+
+    \b
+    chengxin citizen enrol --key citizen.jwk --certificate certificate.json --person person.txt
+    """
+    number, _ = read_person(person_file)
+    held = read_file(certificate)
+    with Target(state, **target).citizen(key_file) as client:
+        index = accepted(client.enrol(held, number))
+    click.echo(f"enrolled at index {index}")
+
+
+@citizen.command()
+@key_option("the citizen")
+@json_option
+@target_options
+@pass_state
+def report(state: State, key_file: Path, as_json: bool, **target: Any) -> None:
+    """Show what is held about you: records, consents, and when each stops being shown (CIR art. 17).
+
+    \b
+    chengxin citizen report --key citizen.jwk
+    """
+    with Target(state, **target).citizen(key_file) as client:
+        held = accepted(client.report(), as_json=as_json)
+    if as_json:
+        show_json(held)
+        return
+    person = held["person"]
+    click.echo(f"{person.get('name', '')} {person['citizen_number']}".strip() + f", as of {held['as_of']}")
+    for category, listed in held["records"].items():
+        click.echo(f"\n{category}")
+        show_table(
+            ("occurred", "source", "adverse", "what", "shown until"),
+            [
+                (
+                    r["occurred_on"],
+                    r["source"],
+                    "yes" if r["adverse"] else "",
+                    _plain(r["fields"]),
+                    r.get("shown_until"),
+                )
+                for r in listed
+            ],
+        )
+    click.echo("\nconsents" if held["consents"] else "\nno consents")
+    if held["consents"]:
+        show_table(
+            ("consent", "state", "recipient", "purpose", "categories", "used", "until"),
+            [
+                (
+                    one["consent_id"],
+                    one["state"],
+                    one["document"]["recipient"],
+                    one["document"]["purpose"],
+                    " ".join(one["document"]["categories"]),
+                    f"{one['uses']} of {one['document']['max_uses']}",
+                    one["document"]["not_after"],
+                )
+                for one in held["consents"]
+            ],
+        )
+
+
+@citizen.command()
+@key_option("the citizen")
+@json_option
+@target_options
+@pass_state
+def accesses(state: State, key_file: Path, as_json: bool, **target: Any) -> None:
+    """Show who looked, when and why; each entry is checked against its leaf and proved to stand in the
+    ledger.
+
+    \b
+    chengxin citizen accesses --key citizen.jwk
+    """
+    import msgspec
+
+    with Target(state, **target).citizen(key_file) as client:
+        listed: tuple[Access, ...] = accepted(client.accesses(), as_json=as_json)
+    if as_json:
+        show_json(msgspec.to_builtins(listed))
+        return
+    show_table(
+        ("index", "when", "what", "by", "purpose", "categories", "reason", "proved"),
+        [
+            (
+                one.index,
+                one.at,
+                one.type,
+                one.institution_name or one.institution,
+                one.purpose,
+                " ".join(one.categories),
+                one.reason,
+                "yes" if one.proven else "not yet",
+            )
+            for one in listed
+        ],
+    )
+
+
+def _plain(fields: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in fields.items())
