@@ -16,7 +16,7 @@ new=$(mktemp requirements.lock.XXXXXX)
 trap 'rm -f "$new"' EXIT
 [ -f requirements.lock ] && cat requirements.lock >"$new" # pins that still fit stay
 "$tools/bin/uv" pip compile pyproject.toml --extra test --extra dev --universal --python-version 3.11 \
-    --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet --no-progress \
+    --system-certs --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet --no-progress \
     --output-file "$new" "$@" >/dev/null
 {
     echo "# Made by 'make lock' from pyproject.toml: runtime, tests, tools and build backend, for Python 3.11 to 3.13"

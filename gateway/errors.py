@@ -1,18 +1,18 @@
 """The gateway's error tree. Refusals are values and never stand here; what stands here stops the work.
 
-    GatewayError
-    ├── NotReady            the gateway cannot serve yet or any more (no regulator, rolled back, locked)
-    ├── LedgerUnavailable   the commit failed or its outcome is unknown: nothing was answered
-    ├── EvidenceBroken      a stored row, document or MAC does not match what the ledger says of it
-    ├── Undelivered         the entry is durable but the answer could not be made: `query.undelivered`
-    ├── ReplayedNonce       a signed request was seen before: 401, no leaf
-    ├── Rejected            a request that no leaf records; carries a problem name
-    ├── SettingsError       gateway.config: a setting is unknown or unusable
-    ├── MalformedMapping    gateway.records.mapping: contradicts itself or the catalogue
-    ├── MalformedFile       gateway.records.table: a source's file is no CSV
-    ├── SignatureRefused    gateway.http.profile: a request's signature is not of the one profile
-    ├── UnknownKey          gateway.http.auth: the key that signed is registered for nobody
-    └── ClientError         gateway.client.errors: the importable clients' own tree
+GatewayError
+├── NotReady            the gateway cannot serve yet or any more (no regulator, rolled back, locked)
+├── LedgerUnavailable   the commit failed or its outcome is unknown: nothing was answered
+├── EvidenceBroken      a stored row, document or MAC does not match what the ledger says of it
+├── Undelivered         the entry is durable but the answer could not be made: `query.undelivered`
+├── ReplayedNonce       a signed request was seen before: 401, no leaf
+├── Rejected            a request that no leaf records; carries a problem name
+├── SettingsError       gateway.config: a setting is unknown or unusable
+├── MalformedMapping    gateway.records.mapping: contradicts itself or the catalogue
+├── MalformedFile       gateway.records.table: a source's file is no CSV
+├── SignatureRefused    gateway.http.profile: a request's signature is not of the one profile
+├── UnknownKey          gateway.http.auth: the key that signed is registered for nobody
+└── ClientError         gateway.client.errors: the importable clients' own tree
 """
 
 from __future__ import annotations

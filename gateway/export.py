@@ -53,7 +53,7 @@ def export_ledger(
 
 
 def _unwrapped(house: House, conn: sa.Connection, size: int) -> Iterator[tuple[str, bytes]]:
-    """(hex SHA-256, blob) of the sealed details of the first `size` leaves, still sealed to the regulators."""
+    """(hex SHA-256, blob) of the details of the first `size` leaves, still sealed to the regulators."""
     columns = ledger_sealed.c
     for first in range(0, size, _AT_ONCE):
         found = conn.execute(

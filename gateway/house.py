@@ -21,14 +21,14 @@ from consent.policy import PolicyBundle
 from gateway import db, metrics
 from gateway.config import Settings
 from gateway.decoy import Decoy
-from gateway.errors import LedgerUnavailable
+from gateway.errors import LedgerUnavailable, ReplayedNonce
 from gateway.evidence import EvidenceCache
 from gateway.ids import Random
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
 from gateway.receipts import Receipts
 from gateway.sealing import SealingKey
-from gateway.transaction import Transaction
+from gateway.transaction import Nonce, Transaction
 from keys.custody import Custody
 from keys.signing import PublicKey
 from ledger.errors import HeadBehind
@@ -49,10 +49,13 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Work for one transaction; `seals` when any of its leaves carries details for the regulator."""
+    """Work for one transaction. `seals` when any of its leaves carries details for the regulator; `nonce` of
+    the signed request behind it, spent whatever becomes of the work.
+    """
 
     run: Callable[[Transaction], Any]
     seals: bool
+    nonce: Nonce | None
 
 
 @dataclass(slots=True, eq=False)
@@ -81,9 +84,14 @@ class House:
     def __post_init__(self) -> None:
         self.lane = Lane(self._carry, self.settings.batch_limit)
 
-    def transact(self, act: Callable[[Transaction], T], *, seals: bool = True) -> T:
-        """Run one act under the head's lock; returns once it is durable. Shares its commit with others."""
-        return cast(T, self.lane.submit(run_singly, Act(act, seals)))
+    def transact(
+        self, act: Callable[[Transaction], T], *, seals: bool = True, nonce: Nonce | None = None
+    ) -> T:
+        """Run one act under the head's lock; returns once it is durable. Shares its commit with others.
+
+        `ReplayedNonce` when `nonce` was spent before; what the act itself raises undoes the act alone.
+        """
+        return cast(T, self.lane.submit(run_singly, Act(act, seals, nonce)))
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         """A snapshot to read from, outside the lock."""
@@ -100,7 +108,7 @@ class House:
     def _carry(self, batch: Sequence[Slot[Any, Any]]) -> None:
         """Carry a batch: lock the head, do the single acts, then each group as one, write, commit."""
         metrics.BATCH.observe(len(batch))
-        with metrics.LOCKED.time(), db.writing(self.engine) as conn:
+        with db.writing(self.engine) as conn, metrics.LOCKED.time():
             head = lock_head(conn, self.shard)
             self._require_onward(head)
             tx = self._transaction(conn, head)
@@ -194,10 +202,14 @@ def _seals(slot: Slot[Any, Any]) -> bool:
 
 def _run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
     """One act: its failure undoes its own rows and leaves, and only those."""
+    act: Act = slot.payload
+    if act.nonce is not None and tx.spend([act.nonce]) != [True]:
+        slot.error = ReplayedNonce()
+        return
     mark = tx.appender.mark()
     savepoint = tx.conn.begin_nested()
     try:
-        slot.result = slot.payload.run(tx)
+        slot.result = act.run(tx)
         tx.appender.flush()
     except Exception as error:  # noqa: BLE001  the act's own failure, handed to whoever waits for it
         savepoint.rollback()

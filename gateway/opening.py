@@ -26,6 +26,7 @@ from gateway.ids import Random
 from gateway.institutions.published import publish_key
 from gateway.keyring import Keyring
 from gateway.publishing import publisher_of
+from gateway.query.lookup import warm
 from gateway.receipts import RECEIPT_KEY, Receipts, custody_signer
 from gateway.rows import ROW_KEY
 from gateway.tables import data_keys, installation, policies
@@ -70,6 +71,7 @@ def open_house(settings: Settings, clock: Clock = wall_clock, random: Random = o
     house = _house(settings, engine, custody, keyring, policy, found.decoy, clock, random)
     house.sealed_key = keyring.unwrap(NOBODYS, SEALED, sealed.version, sealed.epoch, sealed.wrapped)
     publisher_of(house).check()
+    warm(house)
     return house
 
 
@@ -77,8 +79,7 @@ def initialise(
     settings: Settings, policy: PolicyBundle, clock: Clock = wall_clock, random: Random = os.urandom
 ) -> House:
     """A new installation: custody and its keys, schema, decoy, and the log's first leaves, published."""
-    if settings.custody_dir.exists() or _database_exists(settings):
-        raise NotReady(f"{settings.home} holds an installation already: nothing was changed")
+    _require_untouched(settings)
     passphrase = read_passphrase(settings.passphrase_file)
     try:
         custody = create_file_custody(settings.custody_dir, passphrase, random)
@@ -91,7 +92,16 @@ def initialise(
     except BaseException:
         _remove(settings)
         raise
+    warm(house)
     return house
+
+
+def _require_untouched(settings: Settings) -> None:
+    """Refuse to found a log where anything of another one is left; nothing of it is ever overwritten."""
+    database = sqlite_path(settings)
+    for place in (settings.custody_dir, settings.log_dir, settings.checkpoint_copy, database):
+        if place is not None and place.exists():
+            raise NotReady(f"{place} is there already, from an earlier init: nothing was changed")
 
 
 def _found(
@@ -190,11 +200,6 @@ def _policy_in_force(conn: sa.Connection) -> PolicyBundle:
     if policy_hash(policy) != row.hash:
         raise EvidenceBroken("the stored policy is not the one that its hash names")
     return policy
-
-
-def _database_exists(settings: Settings) -> bool:
-    path = sqlite_path(settings)
-    return path is not None and path.exists()
 
 
 def sqlite_path(settings: Settings) -> Path | None:

@@ -116,6 +116,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             "proc_name": "chengxin",
             "post_worker_init": self._post_worker_init,
             "worker_exit": self._worker_exit,
+            "keepalive": 15,
             "graceful_timeout": 20,
             "limit_request_line": 4094,
             "limit_request_fields": 50,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from gateway import rows
-from gateway.errors import NotReady, ReplayedNonce
+from gateway.errors import NotReady
 from gateway.sealing import SealingKey, new_sealing_key
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
@@ -111,11 +111,6 @@ class Transaction:
         if spent:
             self.conn.execute(request_nonces.insert(), spent)
         return fresh
-
-    def spend_one(self, nonce: Nonce) -> None:
-        """Spend the nonce of one request; `ReplayedNonce` when it was used or has gone stale."""
-        if self.spend([nonce]) != [True]:
-            raise ReplayedNonce
 
     def announce_sealing(self) -> None:
         """Have a sealing key that today's regulators can open, announced by a leaf before its first use."""

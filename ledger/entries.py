@@ -164,9 +164,8 @@ def parse_leaf(data: bytes) -> Leaf:
         raise MalformedLeaf(f"leaf: {_place(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedLeaf("the leaf is not JSON") from None
-    if (
-        format_leaf(leaf) != data
-    ):  # duplicates, order, white space, escapes, nulls: one comparison refuses them all
+    # duplicates, order, white space, escapes, nulls: one comparison refuses them all
+    if format_leaf(leaf) != data:
         raise MalformedLeaf("the leaf is not canonical")
     return leaf
 

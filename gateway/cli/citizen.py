@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.client import Access
 
 
-@click.group()
+@click.group(short_help="A citizen's key, report, accesses.")
 def citizen() -> None:
     """Make and enrol a citizen's key, read what is held and who looked."""
 

@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         self._lazy = dict(lazy or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self._lazy, *super().list_commands(ctx)]
+        return [*super().list_commands(ctx), *self._lazy]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         place = self._lazy.get(name)
@@ -87,10 +87,11 @@ class Root(LazyGroup):
             raise Failure(line) from error
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        run: Callable[..., Any] = super().main
         if not extra.pop("standalone_mode", True):
-            return super().main(*args, **extra, standalone_mode=False)
+            return run(*args, standalone_mode=False, **extra)
         try:
-            status = super().main(*args, **extra, standalone_mode=False)
+            status = run(*args, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
@@ -146,13 +147,14 @@ def show_table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> Non
     """A table on standard output; without a terminal it is as wide as it needs to be."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    heads = [Column(name, overflow="fold") for name in columns]
+    table = Table(*heads, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for line in lines:
         table.add_row(*("" if cell is None else str(cell) for cell in line))
-    console = Console(file=sys.stdout, markup=False, highlight=False)
-    console.print(table, width=None if console.is_terminal else WIDE, crop=False)
+    width = None if sys.stdout.isatty() else WIDE
+    Console(file=sys.stdout, width=width, markup=False, highlight=False).print(table)
 
 
 def show_pairs(pairs: Mapping[str, object]) -> None:

@@ -7,7 +7,7 @@ import click
 from gateway.cli.common import State, json_option, pass_state, show_json, show_table
 
 
-@click.group()
+@click.group(short_help="Show the settings.")
 def config() -> None:
     """The settings."""
 

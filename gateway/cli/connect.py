@@ -106,7 +106,8 @@ def refuse(refused: Refused, *, as_json: bool = False) -> NoReturn:
             | dict(refused.extra)
         )
     recorded = "" if signed is None else f"; receipt of the refusal: index {signed.receipt.index}"
-    why = f" ({refused.extra['why']})" if "why" in refused.extra else ""
+    where = next((refused.extra[name] for name in ("why", "field") if name in refused.extra), None)
+    why = "" if where is None else f" ({where})"
     raise Failure(
         f"refused: {problem.title_en} [{problem.name}{why}]{recorded}. {problem.hint_en.rstrip('.')}"
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.house import House
 
 
-@click.command()
+@click.command(short_help="Make a new installation.")
 @click.option(
     "--demo", is_flag=True, help="Switch on purposes and categories that nobody has checked yet. Not for use."
 )

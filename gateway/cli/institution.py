@@ -25,7 +25,7 @@ USUAL_ROLE = {"source": "source", "registrar": "registrar", "regulator": "audit"
 _BRINGS = {"registrar": "registrar keygen", "regulator": "regulator keygen"}
 
 
-@click.group()
+@click.group(short_help="Register and suspend institutions.")
 def institution() -> None:
     """Institutions (机构): banks and agencies, sources, registrars, regulators."""
 

@@ -15,7 +15,7 @@ _PURPOSE = {
 }
 
 
-@click.group()
+@click.group(short_help="Which keys there are.")
 def keys() -> None:
     """The gateway's keys: in custody, and as published in the ledger."""
 

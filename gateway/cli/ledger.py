@@ -26,7 +26,9 @@ from gateway.cli.common import (
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
-@click.group(cls=LazyGroup, lazy={"show": "gateway.cli.show:show"})
+@click.group(
+    short_help="Checkpoint, proof, export, verify.", cls=LazyGroup, lazy={"show": "gateway.cli.show:show"}
+)
 def ledger() -> None:
     """The ledger: checkpoints, proofs, exports, and their verification."""
 

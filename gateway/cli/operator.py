@@ -10,7 +10,7 @@ from gateway.cli.common import FILE, State, json_option, opened, out_option, pas
 from gateway.cli.values import OPERATOR_ID, REASON, USCC, WHEN
 
 
-@click.group()
+@click.group(short_help="Register and suspend operators.")
 def operator() -> None:
     """Operators (查询用户): one person, one key; whoever administers cannot query."""
 

@@ -44,9 +44,9 @@ def _asked_for(house: House, size: int) -> Published:
     from gateway.client.channel import exchange, new_http
     from gateway.client.errors import ClientError
 
-    with new_http() as http:
-        with suppress(ClientError):  # it publishes by itself too; only the waiting below decides
-            exchange(http, "GET", f"{house.settings.public_url}/v1/ledger/proofs/{size - 1}", None, {})
+    # It publishes by itself too: only the waiting below decides.
+    with suppress(ClientError), new_http() as http:
+        exchange(http, "GET", f"{house.settings.public_url}/v1/ledger/proofs/{size - 1}", None, {})
     deadline = time.monotonic() + PATIENCE_S + house.settings.checkpoint_interval_ms / 1000
     published = _published(house)
     while published is None or published.checkpoint.size < size:

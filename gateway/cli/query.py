@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _KEPT = ("answer.json", "receipt.jws", "proof.txt")
 
 
-@click.command()
+@click.command(short_help="Query under a consent, and verify.")
 @key_option("the operator who queries")
 @click.option("--consent-id", type=UUID_TEXT, required=True, help="The consent, always named.")
 @click.option("--purpose", required=True, help="Purpose code, the one consented to.")

@@ -11,7 +11,7 @@ from gateway.cli.common import State, fail, json_option, opened, pass_state, pro
 INPUT = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(short_help="Import a source's records.")
 def records() -> None:
     """Credit records."""
 

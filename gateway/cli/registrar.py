@@ -36,7 +36,7 @@ YEAR_MS = 365 * 86_400_000
 _DRAFT = {"document", "signatures", "officers"}
 
 
-@click.group()
+@click.group(short_help="Certify citizens' keys, offline.")
 def registrar() -> None:
     """Certify that a key belongs to a person: two officers, offline, with the registrar's own keys."""
 

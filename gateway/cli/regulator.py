@@ -9,7 +9,7 @@ import click
 from gateway.cli.common import out_option
 
 
-@click.group()
+@click.group(short_help="Make the regulator's key.")
 def regulator() -> None:
     """The regulator's key, to which the details of every leaf are sealed."""
 

@@ -7,7 +7,7 @@ import click
 from gateway.cli.common import State, pass_state
 
 
-@click.command()
+@click.command(short_help="Serve the API, publish the ledger.")
 @pass_state
 def serve(state: State) -> None:
     """Serve the API and publish the ledger, until SIGTERM or Ctrl-C.

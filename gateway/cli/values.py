@@ -108,7 +108,7 @@ OFFICER_ID = Matching(
 
 
 def person_option(*, required: bool = True) -> Callable[[F], F]:
-    """`--person FILE`: a citizen number never stands on a command line, where other accounts could read it."""
+    """`--person FILE`: a citizen number never stands on a command line, which other accounts can read."""
     asked = " Without it you are asked." if required else ""
     return click.option(
         "--person",

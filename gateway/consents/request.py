@@ -71,7 +71,6 @@ def request_consent(
     body_mac = house.custody.mac(ROW_KEY, b"consent-request\x00" + canonical(body))
 
     def act(tx: Transaction) -> Requested | RequestRefused:
-        tx.spend_one(signer.nonce)
         earlier = _row(tx.house, tx.conn, ask.request_id)
         if earlier is not None and hmac.compare_digest(earlier["body_mac"], body_mac):
             return _again(tx, ask, earlier, signer)
@@ -88,7 +87,7 @@ def request_consent(
         metrics.DECISIONS.labels("request", "recorded", "").inc()
         return _record(tx, ask, signer, tag, citizen_number, body_mac)
 
-    return house.transact(act)
+    return house.transact(act, nonce=signer.nonce)
 
 
 def _consent_ask(ask: ConsentRequest, signer: Signer, *, reused: bool) -> ConsentAsk:
@@ -192,7 +191,6 @@ def decline(house: House, ask: Decline, citizen: Citizen, nonce: Nonce) -> Entry
     """Record a citizen's no. `Rejected` when the request is not theirs, or was answered."""
 
     def act(tx: Transaction) -> Entry:
-        tx.spend_one(nonce)
         row = _row(house, tx.conn, ask.request_id)
         if row is None or not is_about(house, tx.conn, row, citizen):
             raise Rejected("not-found")
@@ -201,7 +199,7 @@ def decline(house: House, ask: Decline, citizen: Citizen, nonce: Nonce) -> Entry
             raise Rejected("consent-mismatch")
         return end_request(tx, row, Event.DECLINE)
 
-    return house.transact(act, seals=False)
+    return house.transact(act, seals=False, nonce=nonce)
 
 
 def end_request(tx: Transaction, row: dict[str, Any], event: Event) -> Entry:

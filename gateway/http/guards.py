@@ -48,7 +48,7 @@ class Api:
         def register(view: Callable[..., Response]) -> None:
             guarded = _guarded(self.house, view, guard)
             endpoint = f"{view.__module__.rpartition('.')[2]}.{view.__name__}"
-            self.app.add_url_rule(rule, endpoint, guarded, methods=methods)
+            self.app.add_url_rule(rule, endpoint, guarded, methods=methods, provide_automatic_options=False)
 
         return register
 

@@ -40,7 +40,9 @@ def standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> dict[st
 def standing_row(tx: Transaction, table: sa.Table, name: str) -> dict[str, Any]:
     """One whole, evident row to be changed; `Rejected` when there is none."""
     key = _key(table)
-    row = tx.conn.execute(rows.evident(table, key, tx.house.shard).where(key == name)).mappings().one_or_none()
+    row = (
+        tx.conn.execute(rows.evident(table, key, tx.house.shard).where(key == name)).mappings().one_or_none()
+    )
     if row is None:
         raise Rejected("not-found", f"no {table.name[:-1]} {name} is registered")
     rows.require_evident(tx.house.custody, table, dict(row))

@@ -20,7 +20,7 @@ from gateway.people.subjects import identity_of
 from gateway.publishing import PublishingThread, proof_of
 from gateway.records.store import open_revisions, revisions_of
 from gateway.tables import grants
-from gateway.transaction import Nonce, Transaction
+from gateway.transaction import Nonce
 from keys.canonical import b64u
 from keys.instant import format_instant
 from ledger.entries import parse_leaf
@@ -36,11 +36,11 @@ PAGE = 100
 def record_reading(house: House, citizen: Citizen, what: str, nonce: Nonce) -> Entry:
     """Record that a citizen reads their own `report` or `accesses`; spends the request's nonce."""
 
-    def act(tx: Transaction) -> Entry:
-        tx.spend_one(nonce)
-        return tx.append("subject.read", {"what": what}, tag=citizen.subject.tag)
-
-    return house.transact(act, seals=False)
+    return house.transact(
+        lambda tx: tx.append("subject.read", {"what": what}, tag=citizen.subject.tag),
+        seals=False,
+        nonce=nonce,
+    )
 
 
 def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:

@@ -13,8 +13,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -26,7 +28,7 @@ from consent.enrolment import (
     officer_sign,
     sign_officer,
 )
-from consent.policy import default_policy
+from consent.policy import PolicyBundle, default_policy
 from gateway.client.bank import Answer, BankClient, Person, Terms
 from gateway.client.citizen import CitizenClient
 from gateway.client.reply import Refused
@@ -40,6 +42,8 @@ from gateway.opening import initialise, open_house
 from gateway.publishing import PublishingThread, vkey_of
 from gateway.records.ingest import ingest
 from gateway.records.rows import Record
+from keys.custody.file import create_file_custody
+from keys.custody.sealed_file import LEAST
 from keys.notes import format_vkey
 from keys.sealing import generate_x25519
 from keys.signing import PrivateKey, ed25519_public_key, generate_key, parse_public_jwk
@@ -237,16 +241,32 @@ def new_home(home: Path, **settings: Any) -> Any:
     return load_settings(home)
 
 
+def new_house(
+    home: Path, clock: Callable[[], int] | None = None, policy: PolicyBundle | None = None, **settings: Any
+) -> House:
+    """A fresh installation, its passphrase stretched at the least cost that custody accepts."""
+    chosen = new_home(home, port=free_port(), metrics_port=free_port(), **settings)
+    quick = partial(create_file_custody, cost=LEAST)
+    with patch("gateway.opening.create_file_custody", quick):
+        return initialise(chosen, policy or default_policy(demo=True), clock or SettableClock())
+
+
 @contextmanager
-def new_world(home: Path, wrap: Callable[[Any], Any] | None = None, **settings: Any) -> Iterator[World]:
+def new_world(
+    home: Path,
+    wrap: Callable[[Any], Any] | None = None,
+    policy: PolicyBundle | None = None,
+    **settings: Any,
+) -> Iterator[World]:
     """A gateway on a free port with its parties registered; everything is ended on leaving."""
     clock = SettableClock()
-    port = free_port()
-    house = initialise(new_home(home, port=port, metrics_port=free_port(), **settings), default_policy(demo=True), clock)
+    house = new_house(home, clock, policy, **settings)
     publishing = PublishingThread(house)
     app = create_app(house, publishing)
-    server = make_server("127.0.0.1", port, wrap(app) if wrap else app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server = make_server(
+        "127.0.0.1", house.settings.port, wrap(app) if wrap else app, threaded=True, request_handler=_Quiet
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     publishing.start()
     thread.start()
     try:

@@ -38,11 +38,10 @@ def register(api: Api) -> None:
         nonce = authenticate_bearer(house, request, key)
 
         def act(tx: Transaction) -> Entry:
-            tx.spend_one(nonce)
             done = enrol(tx, certificate, number)
             return done.entry if done.entry is not None else tx.entry(done.row["changed_index"])
 
-        return reply({"index": house.transact(act).index}, 201)
+        return reply({"index": house.transact(act, nonce=nonce).index}, 201)
 
     @api.route("/v1/me/report", ["GET"], Guard.CITIZEN)
     def held(signed: tuple[Citizen, Nonce]) -> Response:

@@ -17,7 +17,7 @@ from gateway.transaction import Transaction
 from keys.canonical import parse_canonical
 from keys.notes import format_vkey
 from ledger.errors import LedgerError
-from ledger.tiles import TileDirectory, parse_tile_path
+from ledger.tiles import Level, MissingTile, TileDirectory, format_bundle, format_tile, parse_tile_path
 
 OCTETS = "application/octet-stream"
 TEXT = "text/plain; charset=utf-8"
@@ -45,13 +45,21 @@ def _tiles(api: Api) -> None:
             raise Rejected("not-found") from error
         if level == "entries":
             _require_auditor(api)
-        data = tiles.read(level, index, width)
-        if data is None:
-            raise Rejected("not-found")
+        data = _read_tile(tiles, level, index, width)
         private = "private" if level == "entries" else "public"
         return Response(
             data, content_type=OCTETS, headers={"Cache-Control": f"{private}, max-age=31536000, immutable"}
         )
+
+
+def _read_tile(tiles: TileDirectory, level: Level, index: int, width: int) -> bytes:
+    """A tile of exactly this width; a partial one that has grown since is cut from the wider."""
+    try:
+        if level == "entries":
+            return format_bundle(tiles.entries(index, width))
+        return format_tile(tiles.hashes(level, index, width))
+    except MissingTile as error:
+        raise Rejected("not-found") from error
 
 
 def _proofs(api: Api) -> None:
@@ -95,12 +103,11 @@ def _require_auditor(api: Api) -> None:
     signer = authenticate_operator(api.house, request)
 
     def act(tx: Transaction) -> bool:
-        tx.spend_one(signer.nonce)
         operator = standings(tx, operators, [signer.operator]).get(signer.operator)
         institution = standings(tx, institutions, [signer.institution]).get(signer.institution)
         return all(
             one is not None and one.active(tx.at) and "audit" in one.roles for one in (operator, institution)
         )
 
-    if not api.house.transact(act, seals=False):
+    if not api.house.transact(act, seals=False, nonce=signer.nonce):
         raise Rejected("not-found")

@@ -13,7 +13,7 @@ from gateway.cli import main
 from gateway.config import settings_table
 from tests.gateway.world import World
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 READMES = ("README.md", "README.zh.md")
 
 
@@ -25,12 +25,15 @@ def table_rows(readme: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in readme.splitlines() if line.startswith("|")]
 
 
-def commands(group: click.Command, prefix: str = "") -> Iterator[str]:
-    if isinstance(group, click.Group):
-        for name, command in sorted(group.commands.items()):
-            yield from commands(command, f"{prefix} {name}".strip())
-    else:
+def commands(command: click.Command, prefix: str = "") -> Iterator[str]:
+    if not isinstance(command, click.Group):
         yield prefix
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from commands(found, f"{prefix} {name}".strip())
 
 
 def test_the_settings_table_is_complete() -> None:
