@@ -33,9 +33,13 @@ class SealingKey:
     day: int
     regulators: tuple[Regulator, ...]
 
+    def is_of(self, at: int) -> bool:
+        """Whether `at` (ms) is on this key's UTC day."""
+        return self.day == at // DAY_MS
+
     def serves(self, at: int, regulators: tuple[Regulator, ...]) -> bool:
         """Whether a leaf at `at` may use this key, given the regulators registered by now."""
-        return self.day == at // DAY_MS and self.regulators == regulators
+        return self.is_of(at) and self.regulators == regulators
 
     def announcement(self) -> dict[str, object]:
         """The body of `key.sealing`: the key, HPKE-sealed to every regulator (FORMATS, ledger leaf)."""

@@ -127,5 +127,8 @@ class Transaction:
 
 
 def purge_nonces(tx: Transaction) -> None:
-    """Forget nonces whose requests are stale by the log's own time, which never goes back."""
-    tx.conn.execute(sa.delete(request_nonces).where(request_nonces.c.expires < tx.at))
+    """Forget nonces whose requests are stale by the newest leaf's time, which never goes back.
+
+    Not by the clock's: were it set back afterwards, a forgotten nonce would serve again.
+    """
+    tx.conn.execute(sa.delete(request_nonces).where(request_nonces.c.expires < tx.appender.head.at))

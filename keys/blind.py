@@ -20,8 +20,6 @@ from stdnum.exceptions import ValidationError
 from keys.custody import Custody
 from keys.errors import BadIdentifier, Malformed
 
-CITIZEN_NUMBER = "citizen-number"
-
 _CITIZEN_NUMBER = re.compile(r"[1-9][0-9]{16}[0-9X]")
 _USCC = re.compile(r"[0-9A-Z]{18}")
 

@@ -35,9 +35,8 @@ SIGNATURE_BYTES = 64
 _SCALAR_BYTES = 32
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _VERIFY_ECDSA = ec.ECDSA(hashes.SHA256())
-_SIGN_ECDSA = ec.ECDSA(
-    hashes.SHA256(), deterministic_signing=True
-)  # RFC 6979: a weak random source leaks no key
+# RFC 6979 nonces: a weak random source leaks no key
+_SIGN_ECDSA = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
 class PrivateKey(Protocol):

@@ -25,7 +25,7 @@ from gateway.institutions.published import registrar_key
 from gateway.institutions.standing import require_standing
 from gateway.people.citizens import Enrolled, enrol, key_of, open_certificate, open_commitment_salt
 from gateway.people.subjects import find_by_number
-from gateway.tables import consent_requests, grants
+from gateway.tables import grants
 from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, parse_canonical
 from keys.errors import KeysError
@@ -82,7 +82,7 @@ def grant(house: House, signed: Signed) -> Granted:
 
 def _grant(tx: Transaction, signed: Signed) -> Granted:
     house, consent = tx.house, signed.consent
-    request = request_row(house, tx.conn, consent_requests.c.consent, consent.consent_id)
+    request = request_row(house, tx.conn, "consent", consent.consent_id)
     if request is None:
         raise Rejected("consent-mismatch", "no such consent was asked for")
     template, number = open_request(house, request)

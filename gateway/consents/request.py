@@ -246,20 +246,21 @@ def lapse_due(house: House) -> int:
 
 
 def request_row(
-    house: House, conn: sa.Connection, column: sa.ColumnElement[Any], value: Any
+    house: House, conn: sa.Connection, column: str, value: str, **own: object
 ) -> dict[str, Any] | None:
-    """One evident request by one of its unique columns, or None."""
-    name = consent_requests.c.request
-    found = conn.execute(rows.evident(consent_requests, name, house.shard).where(column == value))
-    row = found.mappings().one_or_none()
-    if row is None:
+    """One evident request by `request` or `consent`, whose columns are as in `own`, or None.
+
+    One that is not so is not authenticated either, so that it takes no longer than one that is not there.
+    """
+    found = rows.read_evident(conn, consent_requests, column, [value], house.shard)
+    if not found or any(found[0][name] != value for name, value in own.items()):
         return None
-    rows.require_evident(house.custody, consent_requests, dict(row))
-    return dict(row)
+    rows.require_evident(house.custody, consent_requests, found[0])
+    return found[0]
 
 
 def _row(house: House, conn: sa.Connection, request: str) -> dict[str, Any] | None:
-    return request_row(house, conn, consent_requests.c.request, request)
+    return request_row(house, conn, "request", request)
 
 
 def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:

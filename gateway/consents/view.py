@@ -1,7 +1,9 @@
 """Who may see a consent or a request for one: its recipient and its citizen, nobody else, and no difference
 to nobody.
 
-Invariant: to anyone else a consent that exists and one that does not look the same.
+Invariant: to anyone else a consent that exists and one that does not look the same, in content and time:
+what is not the viewer's is neither authenticated nor opened.
+(A request is a citizen's by the number inside it: it is opened to find out.)
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from gateway.errors import EvidenceBroken, Rejected
 from gateway.people.citizens import Citizen
 from gateway.people.subjects import find_by_tag
 from gateway.query.request import Signer
-from gateway.tables import consent_requests, grants
+from gateway.tables import grants
 from keys.canonical import parse_canonical
 from keys.errors import DecryptionFailed
 
@@ -32,8 +34,9 @@ def view_consent(house: House, conn: sa.Connection, consent: str, viewer: Viewer
     """A granted consent: state, document, uses, the grant's index. `Rejected` (`not-found`) to anyone
     else.
     """
-    row = grant_row(house, conn, consent)
-    if row is None or not _may_see(row["recipient"], row["tag"], viewer):
+    own = {"tag": viewer.subject.tag} if isinstance(viewer, Citizen) else {"recipient": viewer.institution}
+    row = grant_row(house, conn, consent, **own)
+    if row is None:
         raise Rejected("not-found")
     return describe_grant(house, conn, row, at)
 
@@ -56,8 +59,9 @@ def describe_grant(house: House, conn: sa.Connection, row: dict[str, Any], at: i
 
 def view_request(house: House, conn: sa.Connection, request: str, viewer: Viewer, at: int) -> dict[str, Any]:
     """A request for consent: state, and the document to sign. `Rejected` (`not-found`) to anyone else."""
-    row = request_row(house, conn, consent_requests.c.request, request)
-    if row is None or not _may_see_request(house, conn, row, viewer):
+    own = {} if isinstance(viewer, Citizen) else {"institution": viewer.institution}
+    row = request_row(house, conn, "request", request, **own)
+    if row is None or (isinstance(viewer, Citizen) and not is_about(house, conn, row, viewer)):
         raise Rejected("not-found")
     template, _ = open_request(house, row)
     granted = conn.scalar(sa.select(grants.c.grant_index).where(grants.c.consent == row["consent"]))
@@ -70,15 +74,3 @@ def view_request(house: House, conn: sa.Connection, request: str, viewer: Viewer
         "state": state,
         "document": parse_canonical(format_template(template)),
     }
-
-
-def _may_see(recipient: str, tag: bytes, viewer: Viewer) -> bool:
-    if isinstance(viewer, Citizen):
-        return bool(tag == viewer.subject.tag)
-    return recipient == viewer.institution
-
-
-def _may_see_request(house: House, conn: sa.Connection, row: dict[str, Any], viewer: Viewer) -> bool:
-    if isinstance(viewer, Citizen):
-        return is_about(house, conn, row, viewer)
-    return bool(row["institution"] == viewer.institution)

@@ -46,6 +46,7 @@ class Name:
 
 
 REGULATOR: Final = Name(synthetic_uscc(0), "Demo Regulator", "示范监管局")
+# The code that the demo's mapping names as the source of its file.
 SOURCE: Final = Name(synthetic_uscc(1), "Demo Loan Register", "示范信贷登记中心")
 REGISTRAR: Final = Name(synthetic_uscc(2), "Demo Identity Office", "示范身份核验中心")
 BANK: Final = Name(synthetic_uscc(3), "Demo Bank", "示范银行")
@@ -115,7 +116,7 @@ class Citizen:
     folder: Path
 
 
-def make_cast(house: House, keys: Path, source: str, vkey: str) -> Cast:
+def make_cast(house: House, keys: Path, vkey: str) -> Cast:
     """Make everybody's keys, register regulator, registrar, bank, its operator, and the source."""
     folder = {name: _folder(keys, name) for name in ("regulator", "registrar", "bank", "gateway")}
     registrar = Registrar(_new_key(), (_new_key(), _new_key()))
@@ -130,12 +131,12 @@ def make_cast(house: House, keys: Path, source: str, vkey: str) -> Cast:
     write_jwk(_public(regulator_file), sealing_public)
     vkey_file = folder["gateway"] / "vkey.txt"
     vkey_file.write_text(f"{vkey}\n", "utf-8")
-    _register(house, registrar.key, sealing_public, operator, source)
+    _register(house, registrar.key, sealing_public, operator)
     files = KeyFiles(regulator_file, _public(folder["registrar"] / "registrar.jwk"), operator_file, vkey_file)
     return Cast(registrar, operator, files)
 
 
-def _register(house: House, registrar: PrivateKey, regulator: Jwk, operator: PrivateKey, source: str) -> None:
+def _register(house: House, registrar: PrivateKey, regulator: Jwk, operator: PrivateKey) -> None:
     key = parse_public_jwk(registrar.jwk)
     for new in (
         NewInstitution(
@@ -143,7 +144,7 @@ def _register(house: House, registrar: PrivateKey, regulator: Jwk, operator: Pri
         ),
         NewInstitution(REGISTRAR.uscc, REGISTRAR.registered, "registrar", ("registrar",), registrar_key=key),
         NewInstitution(BANK.uscc, BANK.registered, "finance", ("query",)),
-        NewInstitution(source, SOURCE.registered, "source", ("source",)),
+        NewInstitution(SOURCE.uscc, SOURCE.registered, "source", ("source",)),
     ):
         add_institution(house, new)
     add_operator(house, BANK.uscc, parse_public_jwk(operator.jwk), ["query"])

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.house import House
     from gateway.transaction import Transaction
 
+USES = ("checkpoint", "receipt", "registrar", "regulator")
+
 
 def publish_key(tx: Transaction, use: str, public: Jwk, kid: str, holder: str) -> Entry:
     """Publish one key (`key.published`); one holder has one key of each use until keys rotate."""
@@ -42,27 +44,22 @@ def publish_key(tx: Transaction, use: str, public: Jwk, kid: str, holder: str) -
     return entry
 
 
-def published(house: House, conn: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Mapping[str, Any]]:
-    """The published keys that match, in the order of their leaves; `EvidenceBroken` when one is not
-    evident.
+def published(house: House, conn: sa.Connection, *uses: str) -> list[Mapping[str, Any]]:
+    """The published keys of these uses (of every use when none is named), in the order of their leaves.
+
+    `EvidenceBroken` when one is not what its leaf said.
     """
-    name = published_keys.c.use.concat(":").concat(published_keys.c.kid)
-    found = conn.execute(
-        rows.evident(published_keys, name, house.shard).where(*where).order_by(published_keys.c.changed_index)
-    )
-    listed: list[Mapping[str, Any]] = [dict(row) for row in found.mappings()]
+    listed = rows.read_evident(conn, published_keys, "use", uses or USES, house.shard)
     for row in listed:
         rows.require_evident(house.custody, published_keys, row)
-    return listed
+    return [*listed]
 
 
 def registrar_key(house: House, conn: sa.Connection, registrar: str) -> PublicKey:
     """The published key of a registrar (身份核验机构); `EvidenceBroken` when there is none."""
     known = house.registrars.get(registrar)
     if known is None:
-        found = published(
-            house, conn, published_keys.c.use == "registrar", published_keys.c.holder == registrar
-        )
+        found = [row for row in published(house, conn, "registrar") if row["holder"] == registrar]
         if not found:
             raise EvidenceBroken("no key of this registrar is published")
         known = parse_public_jwk(parse_canonical(found[0]["public"].encode()))
@@ -72,7 +69,7 @@ def registrar_key(house: House, conn: sa.Connection, registrar: str) -> PublicKe
 
 def regulators_of(tx: Transaction) -> tuple[Regulator, ...]:
     """Every regulator's registered X25519 key, ordered by its leaf."""
-    found = published(tx.house, tx.conn, published_keys.c.use == "regulator")
+    found = published(tx.house, tx.conn, "regulator")
     return tuple(
         Regulator(row["kid"], unb64u(parse_canonical(row["public"].encode())["x"], 32)) for row in found
     )

@@ -15,7 +15,7 @@ import structlog
 from consent.decision import Standing
 from gateway import metrics, rows
 from gateway.errors import Rejected
-from gateway.tables import institutions, operators
+from gateway.tables import institutions
 from gateway.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -23,30 +23,24 @@ log = structlog.get_logger(__name__)
 
 def standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> dict[str, Standing]:
     """The standing of each id that has one, in one statement."""
-    key = _key(table)
-    found = tx.conn.execute(
-        rows.evident(table, key, tx.house.shard).where(key.in_(sorted(set(ids))))
-    ).mappings()
+    key = rows.NAMED_BY[table.name][0]
     known = {}
-    for row in found:
-        if rows.is_evident(tx.house.custody, table, dict(row)):
-            known[row[key.name]] = Standing(row["state"], row["until"], frozenset(row["roles"].split()))
+    for row in rows.read_evident(tx.conn, table, key, ids, tx.house.shard):
+        if rows.is_evident(tx.house.custody, table, row):
+            known[row[key]] = Standing(row["state"], row["until"], frozenset(row["roles"].split()))
         else:
             metrics.EVIDENCE_BROKEN.labels(table.name).inc()
-            log.error("evidence.broken", table=table.name, key=row[key.name])
+            log.error("evidence.broken", table=table.name, key=row[key])
     return known
 
 
 def standing_row(tx: Transaction, table: sa.Table, name: str) -> dict[str, Any]:
     """One whole, evident row to be changed; `Rejected` when there is none."""
-    key = _key(table)
-    row = (
-        tx.conn.execute(rows.evident(table, key, tx.house.shard).where(key == name)).mappings().one_or_none()
-    )
-    if row is None:
+    found = rows.read_evident(tx.conn, table, rows.NAMED_BY[table.name][0], [name], tx.house.shard)
+    if not found:
         raise Rejected("not-found", f"no {table.name[:-1]} {name} is registered")
-    rows.require_evident(tx.house.custody, table, dict(row))
-    return dict(row)
+    rows.require_evident(tx.house.custody, table, found[0])
+    return found[0]
 
 
 def require_standing(tx: Transaction, institution: str, role: str) -> None:
@@ -58,10 +52,6 @@ def require_standing(tx: Transaction, institution: str, role: str) -> None:
         raise Rejected("institution-suspended", f"institution {institution} is suspended")
     if role not in standing.roles:
         raise Rejected("role-not-permitted", f"institution {institution} has no role {role}")
-
-
-def _key(table: sa.Table) -> sa.Column[Any]:
-    return operators.c.operator if table is operators else institutions.c.institution
 
 
 def named(conn: sa.Connection) -> dict[str, str]:

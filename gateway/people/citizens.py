@@ -64,16 +64,11 @@ def find_by_kid(house: House, conn: sa.Connection, kid: str) -> Citizen | None:
 
 def key_of(house: House, conn: sa.Connection, subject: Subject) -> dict[str, Any] | None:
     """The evident key row of a subject, or None when no key is enrolled."""
-    found = conn.execute(
-        rows.evident(citizen_keys, citizen_keys.c.about, house.shard).where(
-            citizen_keys.c.subject == subject.subject
-        )
-    )
-    row = found.mappings().one_or_none()
-    if row is None:
+    found = rows.read_evident(conn, citizen_keys, "subject", [subject.subject], house.shard)
+    if not found:
         return None
-    rows.require_evident(house.custody, citizen_keys, dict(row))
-    return dict(row)
+    rows.require_evident(house.custody, citizen_keys, found[0])
+    return found[0]
 
 
 def verify_enrolment(

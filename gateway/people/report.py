@@ -49,10 +49,8 @@ def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
     with house.read() as conn:
         number, name = identity_of(house, conn, subject)
         stored = revisions_of(conn, subject)
-        held = conn.execute(
-            rows.evident(grants, grants.c.consent, house.shard).where(grants.c.tag == citizen.subject.tag)
-        )
-        consents = [describe_grant(house, conn, dict(row), entry.at) for row in held.mappings()]
+        held = rows.read_evident(conn, grants, "tag", [citizen.subject.tag], house.shard)
+        consents = [describe_grant(house, conn, row, entry.at) for row in held]
     records: dict[str, list[Any]] = {}
     for record in open_revisions(house, subject, stored):
         shown = dict(record.body)

@@ -26,6 +26,17 @@ from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, sha256_hex
 from ledger.log import Entry
 
+# Built once: building a statement costs more than running it.
+USED = sa.select(queries.c.institution, queries.c.query).where(
+    sa.tuple_(queries.c.institution, queries.c.query).in_(sa.bindparam("ids", expanding=True))
+)
+REVISIONS = sa.select(records).where(records.c.subject.in_(sa.bindparam("subjects", expanding=True)))
+COUNT_USE = (
+    sa.update(grants)
+    .where(grants.c.consent == sa.bindparam("key"))
+    .values(uses=sa.bindparam("n"), changed_index=sa.bindparam("at"), mac=sa.bindparam("sum"))
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -63,6 +74,7 @@ class _Held:
     used: set[tuple[str, str]]
     revisions: dict[bytes, list[sa.Row[Any]]]
     counted: set[str]
+    spent: list[dict[str, Any]]
 
 
 def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
@@ -74,7 +86,7 @@ def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
     ruled = [
         _rule(tx, held, ask) if first else ReplayedNonce() for ask, first in zip(asks, fresh, strict=True)
     ]
-    _write(tx, held, live, [one for one in ruled if not isinstance(one, ReplayedNonce)])
+    _write(tx, held)
     return ruled
 
 
@@ -84,28 +96,21 @@ def _read(tx: Transaction, asks: Sequence[Ask]) -> _Held:
     consents = sorted({ask.found.consent_id for ask in asks})
     subjects = sorted({ask.found.subject for ask in asks})
     ids = [(ask.signer.institution, ask.query.query_id) for ask in asks]
-    found_grants = conn.execute(
-        rows.evident(grants, grants.c.consent, shard).where(grants.c.consent.in_(consents))
-    )
-    found_keys = conn.execute(
-        rows.evident(citizen_keys, citizen_keys.c.about, shard).where(citizen_keys.c.subject.in_(subjects))
-    )
-    used = conn.execute(
-        sa.select(queries.c.institution, queries.c.query).where(
-            sa.tuple_(queries.c.institution, queries.c.query).in_(ids)
-        )
-    )
+    found_grants = rows.read_evident(conn, grants, "consent", consents, shard)
+    found_keys = rows.read_evident(conn, citizen_keys, "subject", subjects, shard)
+    used = conn.execute(USED, {"ids": ids})
     revisions: dict[bytes, list[sa.Row[Any]]] = defaultdict(list)
-    for row in conn.execute(sa.select(records).where(records.c.subject.in_(subjects))):
+    for row in conn.execute(REVISIONS, {"subjects": subjects}):
         revisions[row.subject].append(row)
     return _Held(
-        grants={row["consent"]: dict(row) for row in found_grants.mappings()},
-        keys={row["subject"]: dict(row) for row in found_keys.mappings()},
+        grants={row["consent"]: row for row in found_grants},
+        keys={row["subject"]: row for row in found_keys},
         institutions=standings(tx, institutions, [ask.signer.institution for ask in asks]),
         operators=standings(tx, operators, [ask.signer.operator for ask in asks]),
         used={(row.institution, row.query) for row in used},
         revisions=revisions,
         counted=set(),
+        spent=[],
     )
 
 
@@ -136,11 +141,18 @@ def _rule(tx: Transaction, held: _Held, ask: Ask) -> Disclosed | Refused:
         ruling = Refuse(
             Reason.EVIDENCE_BROKEN
         )  # there is a consent of the asker's, and it no longer verifies
+    ruled: Disclosed | Refused
     if isinstance(ruling, Permit):
         metrics.DECISIONS.labels("query", "disclosed", "").inc()
-        return _disclose(tx, held, ask, ruling)
-    metrics.DECISIONS.labels("query", "refused", ruling.reason.value).inc()
-    return _refuse(tx, ask, ruling.reason)
+        ruled = _disclose(tx, held, ask, ruling)
+    else:
+        metrics.DECISIONS.labels("query", "refused", ruling.reason.value).inc()
+        ruled = _refuse(tx, ask, ruling.reason)
+    if not reused:  # whatever the ruling: an asker without standing may have used the id before, too
+        held.spent.append(
+            {"institution": signer.institution, "query": query.query_id, "idx": ruled.entry.index}
+        )
+    return ruled
 
 
 def _grant(tx: Transaction, held: _Held, ask: Ask) -> Grant | None:
@@ -230,22 +242,15 @@ def request_hash(salt: bytes, body: Any) -> str:
     return sha256_hex(salt + canonical(body))
 
 
-def _write(tx: Transaction, held: _Held, asks: Sequence[Ask], ruled: Sequence[Disclosed | Refused]) -> None:
+def _write(tx: Transaction, held: _Held) -> None:
     """The rows that follow from the entries: use counts with their MACs, and the ids that are used up."""
     if held.counted:
         tx.conn.execute(
-            sa.update(grants)
-            .where(grants.c.consent == sa.bindparam("key"))
-            .values(uses=sa.bindparam("n"), changed_index=sa.bindparam("at"), mac=sa.bindparam("sum")),
+            COUNT_USE,
             [
                 {"key": one, "n": row["uses"], "at": row["changed_index"], "sum": row["mac"]}
                 for one, row in ((consent, held.grants[consent]) for consent in sorted(held.counted))
             ],
         )
-    used = [
-        {"institution": ask.signer.institution, "query": ask.query.query_id, "idx": one.entry.index}
-        for ask, one in zip(asks, ruled, strict=True)
-        if not (isinstance(one, Refused) and one.reason is Reason.QUERY_ID_REUSED)
-    ]
-    if used:
-        tx.conn.execute(queries.insert(), used)
+    if held.spent:
+        tx.conn.execute(queries.insert(), held.spent)

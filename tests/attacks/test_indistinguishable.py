@@ -68,7 +68,7 @@ _HEADERS = frozenset({"date", "x-request-id"})
 
 _PEOPLE = [
     one
-    for one in synthetic_people(29, [Born(40, date(2025, 6, 1))] * 400)
+    for one in synthetic_people(29, [Born(40, date(2025, 6, 1))] * 700)
     if len(one.name) == 3  # so that a body about one person is as long as about another
 ]
 _NEXT = count()
@@ -94,10 +94,8 @@ def tracer(world: World) -> Iterator[Tracer]:
 
 def _record(one: Any) -> Record:
     fields = {"purpose": "education", "amount": 2096, "currency": "DEM", "duration_months": 12}
-    reference = f"R-{one.citizen_number}"
-    return Record(
-        2, one.citizen_number, one.name, "loan", SOURCE, reference, date(2020, 1, 2), None, None, False, fields
-    )
+    day, reference = date(2020, 1, 2), f"R-{one.citizen_number}"
+    return Record(2, one.citizen_number, one.name, "loan", SOURCE, reference, day, None, None, False, fields)
 
 
 # --- the queries ---
@@ -170,14 +168,12 @@ Case = Callable[[], Got]
 def test_a_query_cannot_tell_nobody_from_anothers(
     world: World, tracer: Tracer, check: str, cold: bool
 ) -> None:
-    cases = [
-        _query(world, consent(world), named(world)) for consent in _CONSENTS for named in _CHECKS[check]
-    ]
+    cases = [_query(world, consent(world), named(world)) for consent in _CONSENTS for named in _CHECKS[check]]
     seen = _observe(world, tracer, cases, cold)
     assert seen[0].status == 403
     assert seen[0].body["type"].endswith(Reason.NO_CONSENT.value)
     for other in seen[1:]:
-        assert other == seen[0]
+        assert other.differs(seen[0]) == []
 
 
 def _query(world: World, consent: str, check: dict[str, object]) -> Case:
@@ -238,7 +234,7 @@ def test_a_request_for_consent_cannot_tell_who_is_known(
     seen = _observe(world, tracer, cases, cold)
     assert seen[0].status == status
     for other in seen[1:]:
-        assert other == seen[0]
+        assert other.differs(seen[0]) == []
 
 
 def _request(world: World, one: Any, at: int, categories: list[str], named: bool) -> Case:
@@ -264,13 +260,11 @@ def _request(world: World, one: Any, at: int, categories: list[str], named: bool
 
 
 def test_looking_at_a_consent_cannot_tell_nobodys_from_anothers(world: World, tracer: Tracer) -> None:
-    cases = [
-        _look(world, f"/v1/consents/{make(world)}") for make in (absent, anothers, anothers_withdrawn)
-    ]
+    cases = [_look(world, f"/v1/consents/{make(world)}") for make in (absent, anothers, anothers_withdrawn)]
     seen = _observe(world, tracer, cases, cold=True)
     assert seen[0].status == 404
-    assert seen[1] == seen[0]
-    assert seen[2] == seen[0]
+    assert seen[1].differs(seen[0]) == []
+    assert seen[2].differs(seen[0]) == []
 
 
 def test_looking_at_a_request_cannot_tell_nobodys_from_anothers(world: World, tracer: Tracer) -> None:
@@ -279,7 +273,7 @@ def test_looking_at_a_request_cannot_tell_nobodys_from_anothers(world: World, tr
     cases = [_look(world, f"/v1/consent-requests/{one}") for one in (uuid.uuid4(), theirs)]
     seen = _observe(world, tracer, cases, cold=True)
     assert seen[0].status == 404
-    assert seen[1] == seen[0]
+    assert seen[1].differs(seen[0]) == []
 
 
 def _look(world: World, path: str) -> Case:
@@ -305,9 +299,6 @@ class Seen:
             {name: value for name, value in event.items() if name not in ("request_id", "ms")}
             for event in logged
         ]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Seen) and not self.differs(other)
 
     def differs(self, other: Seen) -> list[str]:
         """In what two differ, by name."""
@@ -342,7 +333,7 @@ def _observe(world: World, tracer: Tracer, cases: list[Case], cold: bool) -> lis
             world.house.registrars.clear()
         with tracer.record() as steps, capture_logs() as logged:
             got = case()
-        assert any("query_refused" in name or "ledger_leaves" in name or "nonces" in name for name, _ in steps)
+        assert any(step[0] == "commit" for step in steps)
         seen.append(Seen(got, steps, list(logged)))
     return seen
 
@@ -351,12 +342,14 @@ def _observe(world: World, tracer: Tracer, cases: list[Case], cold: bool) -> lis
 
 
 def test_the_trace_of_a_cold_query_holds_every_kind_of_step(world: World, tracer: Tracer) -> None:
-    [seen] = _observe(world, tracer, [_query(world, absent(world), unknown_person_is_named_in_full(world))], True)
+    case = _query(world, absent(world), unknown_person_is_named_in_full(world))
+    [seen] = _observe(world, tracer, [case], cold=True)
     names = {name for name, _ in seen.steps}
-    assert names >= {"begin", "commit", "rollback", "sha256", "hmac", "compare", "aes-gcm.decrypt"}
+    assert names >= {"begin", "commit", "sha256", "hmac", "compare", "aes-gcm.decrypt"}
     assert names >= {"aes-gcm.encrypt", "ed25519.verify", "ed25519.sign", "json.read", "json.write"}
     assert sum(name.startswith("SELECT") for name in names) >= 8
-    assert sum(name == "ed25519.verify" for name, _ in seen.steps) >= 6  # the request, four of enrolment, consent
+    # The request's signature, two officers' certificates and two of theirs, the citizen's.
+    assert sum(name == "ed25519.verify" for name, _ in seen.steps) == 6
 
 
 def test_a_look_up_that_returns_early_for_an_absent_consent_is_detected(
@@ -400,7 +393,11 @@ def test_a_proof_that_is_verified_only_where_there_is_one_is_detected(
     monkeypatch.setattr(lookup, "_verify", hasty)
     nobodys, theirs = _observe(world, tracer, [ask(absent(world)), ask(consent)], cold=False)
     assert nobodys.differs(theirs) == ["steps"]
-    assert [s for s in nobodys.steps if s[0].isupper()] == [s for s in theirs.steps if s[0].isupper()]
+    assert _statements(nobodys) == _statements(theirs)
+
+
+def _statements(seen: Seen) -> list[Step]:
+    return [step for step in seen.steps if " " in step[0]]
 
 
 def test_a_request_that_opens_no_key_for_an_unknown_person_is_detected(
@@ -424,8 +421,7 @@ def test_a_request_that_opens_no_key_for_an_unknown_person_is_detected(
 
 def test_a_word_more_in_a_body_a_header_or_a_receipt_is_detected(world: World, tracer: Tracer) -> None:
     [seen] = _observe(world, tracer, [_query(world, absent(world), {})], cold=False)
-    header, payload, signature = seen.body["receipt"].split(".")
-    members = parse_canonical(unb64u(payload))
+    members = parse_canonical(unb64u(seen.body["receipt"].split(".")[1]))
     assert _masked(seen.body) != _masked(seen.body | {"hint": "there is one, but it is another bank's"})
     assert members["reason"] == "no-consent"
     assert _masked(members) != _masked(members | {"reason": "withdrawn"})

@@ -33,7 +33,7 @@ from tests.gateway.world import BANK, SOURCE, World
 
 T = TypeVar("T")
 NUMBER = "110101199003070134"
-OTHER_NUMBER = "110101198801010011"
+OTHER_NUMBER = "990001199001010021"
 JSON = "application/json"
 
 

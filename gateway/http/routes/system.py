@@ -13,7 +13,6 @@ from gateway.http.guards import Api, Guard
 from gateway.http.wire import problem_reply, reply
 from gateway.institutions.published import published
 from gateway.publishing import vkey_of
-from gateway.tables import published_keys
 from keys.notes import format_vkey
 from ledger.log import read_head
 
@@ -46,7 +45,7 @@ def why_not_ready(api: Api) -> str | None:
     try:
         with house.read() as conn:
             head = read_head(conn, house.shard)
-            regulators = published(house, conn, published_keys.c.use == "regulator")
+            regulators = published(house, conn, "regulator")
     except sa.exc.DBAPIError:
         return "database"
     if house.seen is not None and head.size < house.seen.size:

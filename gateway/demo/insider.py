@@ -1,0 +1,283 @@
+"""The insider: somebody with every file and secret of the gateway edits copies of its state, and is caught.
+
+Invariant: only copies are edited, each in a directory of its own; what is reported is what the verifier or
+the gateway itself then really said. An edit that nobody notices is raised as an error, never told as caught.
+
+    rewrite     a leaf says another purpose                     the verifier
+    recount     a consent's use count is lowered                the gateway's next query
+    unwithdraw  the withdrawal is deleted, the grant revived    the gateway's next query
+    move        a record's ciphertext is put in another's file  the gateway's delivery
+    restore     the database of before the withdrawal           the gateway's start
+    forge       an answer after the withdrawal, signed anew     the verifier
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from gateway.client import Answer, BankClient, Pins, Refused
+from gateway.config import load_settings
+from gateway.demo.failure import DemoFailed
+from gateway.export import export_ledger
+from gateway.house import House
+from gateway.http.app import create_app
+from gateway.opening import open_house
+from gateway.people.subjects import find_by_tag
+from gateway.publishing import PublishingThread, publisher_of, vkey_of
+from gateway.query.turnstile import request_hash
+from gateway.transaction import Transaction
+from keys.canonical import b64u, sha256_hex
+from keys.signing import PrivateKey
+from ledger.errors import Finding, HeadBehind
+from ledger.log import Entry
+from ledger.merkle import leaf_hash
+from ledger.publish import read_published
+from ledger.verify.auditor import Trust, audit
+
+_FILES: Final = ("config.toml", "passphrase")
+_FOLDERS: Final = ("custody", "log", "outside")
+_DATABASE: Final = "gateway.db"
+_TRIGGERS: Final = ("update", "delete", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the insider goes after. Indexes are of the ledger; `trust` is what the auditor pinned."""
+
+    home: Path
+    trust: Trust
+    pins: Pins
+    operator: PrivateKey
+    by: Mapping[str, str]
+    purpose: str
+    category: str
+    withdrawn: str
+    answered_at: int
+    withdrawn_at: int
+    live: str
+    before_withdrawal: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """Who noticed: `who` names the line `caught.<who>`. `problem` is the gateway's, `finding` a message."""
+
+    who: str
+    index: int | None = None
+    finding: str | None = None
+    problem: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of the state for one edit."""
+
+    path: Path
+    target: Target
+
+    @property
+    def database(self) -> Path:
+        """The copy's database file."""
+        return self.path / _DATABASE
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The database, opened as an insider would: past the gateway, the triggers dropped."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            for event in _TRIGGERS:
+                connection.execute(f"DROP TRIGGER ledger_leaves_refuse_{event}")
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def opened(self) -> Iterator[House]:
+        """The gateway, started on the copy."""
+        house = open_house(load_settings(self.path))
+        try:
+            yield house
+        finally:
+            house.engine.dispose()
+            house.custody.close()
+
+    def query(self, consent: str) -> Answer | Refused:
+        """The bank's client against the copy's own gateway, without a network between them."""
+        with self.opened() as house:
+            transport = httpx.WSGITransport(app=create_app(house, PublishingThread(house)))
+            with httpx.Client(transport=transport) as http:
+                target = self.target
+                bank = BankClient(
+                    house.settings.public_url,
+                    target.operator,
+                    target.pins.vkey,
+                    target.pins.receipt_key,
+                    http=http,
+                )
+                return bank.query(str(uuid.uuid4()), consent, target.purpose, [target.category])
+
+    def verified(self, house: House) -> Caught:
+        """What the verifier finds in an export of the copy."""
+        with house.read() as conn:
+            published = read_published(conn, house.shard, vkey_of(house))
+        if published is None:
+            raise DemoFailed("the copy has no checkpoint")
+        export_ledger(house, published, self.path / "export")
+        try:
+            audit(self.path / "export", self.target.trust)
+        except Finding as finding:
+            return Caught("verifier", finding.index, finding.message)
+        raise DemoFailed(f"the verifier found nothing in {self.path}")
+
+
+def copy_state(target: Target, to: Path) -> Copy:
+    """A copy of the running gateway's state, taken as a backup would be."""
+    to.mkdir(mode=0o700, parents=True)
+    for name in _FILES:
+        shutil.copy2(target.home / name, to / name)
+    for name in _FOLDERS:
+        shutil.copytree(target.home / name, to / name)
+    back_up(target.home / _DATABASE, to / _DATABASE)
+    return Copy(to, target)
+
+
+def back_up(database: Path, to: Path) -> None:
+    """A consistent copy of a SQLite database that is in use."""
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as destination:
+        source.backup(destination)
+
+
+def rewrite(copy: Copy) -> Caught:
+    """The leaf of an answer names another purpose; its stored hash is made to fit."""
+    index = copy.target.answered_at
+    with copy.writing() as connection:
+        ((leaf,),) = connection.execute("SELECT leaf FROM ledger_leaves WHERE idx = ?", (index,))
+        said, says = (f'"purpose":"{code}"'.encode() for code in (copy.target.purpose, "03"))
+        edited = leaf.replace(said, says)
+        values = (edited, leaf_hash(edited), index)
+        connection.execute("UPDATE ledger_leaves SET leaf = ?, leaf_hash = ? WHERE idx = ?", values)
+    with copy.opened() as house:
+        return copy.verified(house)
+
+
+def recount(copy: Copy) -> Caught:
+    """A consent is used, and its count put back."""
+    _expect_answer(copy.query(copy.target.live))
+    with copy.writing() as connection:
+        connection.execute("UPDATE grants SET uses = 0 WHERE consent = ?", (copy.target.live,))
+    return _refusal(copy.query(copy.target.live))
+
+
+def unwithdraw(copy: Copy) -> Caught:
+    """The withdrawal's leaf is deleted and the consent's row says granted."""
+    with copy.writing() as connection:
+        connection.execute("DELETE FROM ledger_leaves WHERE idx = ?", (copy.target.withdrawn_at,))
+        connection.execute(
+            "UPDATE grants SET state = 'granted' WHERE consent = ?", (copy.target.withdrawn,)
+        )
+    return _refusal(copy.query(copy.target.withdrawn))
+
+
+def move(copy: Copy) -> Caught:
+    """The ciphertext of somebody else's record takes the place of this person's."""
+    with copy.opened() as house, house.read() as conn:
+        tag = _tag(conn.connection.dbapi_connection, copy.target.live)
+        subject = find_by_tag(house, conn, tag).subject
+    with copy.writing() as connection:
+        connection.execute(
+            "UPDATE records SET (body, revision_hash) = (SELECT body, revision_hash FROM records"
+            " WHERE category = :category AND subject <> :subject ORDER BY idx LIMIT 1)"
+            " WHERE category = :category AND subject = :subject",
+            {"category": copy.target.category, "subject": subject},
+        )
+    refused = _refusal(copy.query(copy.target.live)).problem
+    if refused is None or not isinstance(index := refused.extra.get("index"), int):
+        raise DemoFailed("the gateway does not say where it recorded that nothing was delivered")
+    return Caught("delivery", index, problem=refused)
+
+
+def restore(copy: Copy) -> Caught:
+    """Yesterday's database, today's everything else."""
+    copy.database.unlink()
+    shutil.copy2(copy.target.before_withdrawal, copy.database)
+    try:
+        with copy.opened():
+            pass
+    except HeadBehind as behind:
+        return Caught("start", finding=str(behind))
+    raise DemoFailed("the gateway started on an older database")
+
+
+def forge(copy: Copy) -> Caught:
+    """An answer under the withdrawn consent, appended by the gateway's own writer and signed by its key."""
+    with copy.opened() as house:
+        with house.read() as conn:
+            tag = _tag(conn.connection.dbapi_connection, copy.target.withdrawn)
+            (grant,) = conn.exec_driver_sql(
+                "SELECT grant_index FROM grants WHERE consent = ?", (copy.target.withdrawn,)
+            ).one()
+        house.transact(lambda tx: _forged(tx, copy.target, tag, grant))
+        publisher_of(house).publish()
+        return copy.verified(house)
+
+
+def _forged(tx: Transaction, target: Target, tag: bytes, grant: int) -> Entry:
+    query, salt, other_salt = str(uuid.uuid4()), tx.house.random(16), tx.house.random(16)
+    asked: dict[str, Any] = {
+        "query_id": query,
+        "consent_id": target.withdrawn,
+        "purpose": target.purpose,
+        "categories": [target.category],
+        "answer": "report",
+    }
+    body = {
+        "query": query,
+        "grant": grant,
+        "purpose": target.purpose,
+        "categories": [target.category],
+        "use": 2,
+        "commitment": sha256_hex(other_salt),
+        "request": request_hash(salt, asked),
+    }
+    details = {
+        "request": asked,
+        "request_salt": b64u(salt),
+        "revisions": [],
+        "revisions_salt": b64u(other_salt),
+    }
+    return tx.append("query.disclosed", body, tag=tag, by=dict(target.by), details=details)
+
+
+EDITS: Final[Mapping[str, Callable[[Copy], Caught]]] = {
+    edit.__name__: edit for edit in (rewrite, recount, unwithdraw, move, restore, forge)
+}
+
+
+def attempt(name: str, target: Target, folder: Path) -> Caught:
+    """One edit on a fresh copy, under `folder`; who caught it. Raises DemoFailed when nobody did."""
+    return EDITS[name](copy_state(target, folder / name))
+
+
+def _tag(connection: Any, consent: str) -> bytes:
+    ((tag,),) = connection.execute("SELECT tag FROM grants WHERE consent = ?", (consent,)).fetchall()
+    return bytes(tag)
+
+
+def _expect_answer(outcome: Answer | Refused) -> None:
+    if isinstance(outcome, Refused):
+        raise DemoFailed(f"a query before the edit was refused: {outcome.problem.name}")
+
+
+def _refusal(outcome: Answer | Refused) -> Caught:
+    if not isinstance(outcome, Refused):
+        raise DemoFailed("the gateway answered a query on an edited copy")
+    receipt = outcome.receipt
+    return Caught("gateway", None if receipt is None else receipt.index, problem=outcome)
