@@ -24,6 +24,10 @@ VERSION = 1
 LINK = "link"
 IDENTITY = "identity"
 
+OF_SUBJECT = sa.select(data_keys).where(
+    data_keys.c.subject == sa.bindparam("of"), data_keys.c.klass.in_(sa.bindparam("klasses", expanding=True))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
@@ -85,11 +89,7 @@ class Keyring:
 
     def find(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> dict[str, DataKey]:
         """Those of the wanted data keys that one subject has."""
-        rows = conn.execute(
-            sa.select(data_keys).where(
-                data_keys.c.subject == subject, data_keys.c.klass.in_(sorted(set(klasses)))
-            )
-        ).all()
+        rows = conn.execute(OF_SUBJECT, {"of": subject, "klasses": sorted(set(klasses))}).all()
         return {
             row.klass: self.unwrap(subject, row.klass, row.version, row.epoch, row.wrapped) for row in rows
         }

@@ -94,8 +94,11 @@ def _encode(table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
-def _bytes(value: bytes | str | int | None) -> bytes:
-    """An injective encoding of the column types in use: the first byte tells them apart."""
+def _bytes(value: object) -> bytes:
+    """An injective encoding of the column types in use: the first byte tells them apart.
+
+    What no column holds (SQLite keeps a fraction where an integer belongs) encodes as nothing we ever signed.
+    """
     match value:
         case bytes():
             return b"b" + value
@@ -105,6 +108,8 @@ def _bytes(value: bytes | str | int | None) -> bytes:
             return b"i" + value.to_bytes(8, "big", signed=True)
         case None:
             return b"n"
+        case _:
+            return b"?"
 
 
 def columns_of(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:

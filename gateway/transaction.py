@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from gateway.house import House
 
 
+SPENT = sa.select(request_nonces.c.key, request_nonces.c.nonce).where(
+    sa.tuple_(request_nonces.c.key, request_nonces.c.nonce).in_(sa.bindparam("pairs", expanding=True))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Nonce:
     """The nonce of one signed request and the instant (ms) after which the request is stale anyway."""
@@ -93,11 +98,7 @@ class Transaction:
         pairs = [(nonce.key, nonce.nonce) for nonce in nonces]
         known = {
             (row.key, row.nonce)
-            for row in self.conn.execute(
-                sa.select(request_nonces.c.key, request_nonces.c.nonce).where(
-                    sa.tuple_(request_nonces.c.key, request_nonces.c.nonce).in_(pairs)
-                )
-            )
+            for row in self.conn.execute(SPENT, {"pairs": pairs})
         }
         fresh = []
         for nonce, pair in zip(nonces, pairs, strict=True):

@@ -193,8 +193,8 @@ LIFE: Final[Mapping[str, Line]] = MappingProxyType(
             "{institution}报送了记录",
         ),
         "seen.subject.enrolled": Line(
-            "{institution} certified the key",
-            "{institution}核验了密钥",
+            "the key was enrolled, with the registrar's certificate",
+            "密钥经核验机构证明后登记",
         ),
         "seen.consent.requested": Line(
             "{institution} asked for consent: {purpose}",

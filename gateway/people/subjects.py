@@ -25,6 +25,27 @@ if TYPE_CHECKING:
 INDEX_VERSION = 1
 
 
+def _with_link_key(wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Subjects that are `wanted`, and the decoy, each with its wrapped `link` key."""
+    return (
+        sa.select(subjects, data_keys.c.version, data_keys.c.epoch, data_keys.c.wrapped)
+        .join(data_keys, sa.and_(data_keys.c.subject == subjects.c.subject, data_keys.c.klass == LINK))
+        .where(sa.or_(wanted, subjects.c.subject == sa.bindparam("decoy")))
+    )
+
+
+# Built once: building a statement costs more than running it.
+BY_ID = _with_link_key(subjects.c.subject == sa.bindparam("wanted"))
+BY_TAG = _with_link_key(subjects.c.tag_lookup == sa.bindparam("wanted"))
+BY_NUMBER = _with_link_key(
+    subjects.c.subject.in_(
+        sa.select(subject_index.c.subject).where(
+            subject_index.c.version == INDEX_VERSION, subject_index.c.value == sa.bindparam("wanted")
+        )
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A subject with its opened `link` key. `known` is False for the decoy that stands in for nobody."""
@@ -52,30 +73,22 @@ def kid_lookup(custody: Custody, thumbprint: bytes) -> bytes:
 
 def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Subject:
     """The subject of a canonical citizen number, or the decoy."""
-    value = number_lookup(house.custody, citizen_number)
-    wanted = sa.select(subject_index.c.subject).where(
-        subject_index.c.version == INDEX_VERSION, subject_index.c.value == value
-    )
-    return _find(house, conn, subjects.c.subject.in_(wanted))
+    return _find(house, conn, BY_NUMBER, number_lookup(house.custody, citizen_number))
 
 
 def find_by_tag(house: House, conn: sa.Connection, tag: bytes) -> Subject:
     """The subject that a tag of the ledger belongs to, or the decoy."""
-    return _find(house, conn, subjects.c.tag_lookup == tag_lookup(house.custody, tag))
+    return _find(house, conn, BY_TAG, tag_lookup(house.custody, tag))
 
 
 def find_by_id(house: House, conn: sa.Connection, subject: bytes) -> Subject:
     """The subject with this id, or the decoy."""
-    return _find(house, conn, subjects.c.subject == subject)
+    return _find(house, conn, BY_ID, subject)
 
 
-def _find(house: House, conn: sa.Connection, wanted: sa.ColumnElement[bool]) -> Subject:
+def _find(house: House, conn: sa.Connection, statement: sa.Select[Any], wanted: bytes) -> Subject:
     decoy = house.decoy.subject
-    found = conn.execute(
-        sa.select(subjects, data_keys.c.version, data_keys.c.epoch, data_keys.c.wrapped)
-        .join(data_keys, sa.and_(data_keys.c.subject == subjects.c.subject, data_keys.c.klass == LINK))
-        .where(sa.or_(wanted, subjects.c.subject == decoy))
-    ).all()
+    found = conn.execute(statement, {"wanted": wanted, "decoy": decoy}).all()
     row = min(found, key=lambda candidate: bool(candidate.subject == decoy), default=None)
     if row is None:
         raise EvidenceBroken("the decoy is missing")

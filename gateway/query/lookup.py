@@ -20,10 +20,15 @@ from gateway.people.subjects import Subject, find_by_tag, identity_of
 from gateway.query.request import Ask, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
-from keys.errors import BadIdentifier, DecryptionFailed
+from keys.errors import BadIdentifier, KeysError
 
 if TYPE_CHECKING:
     from gateway.house import House
+
+
+# Built once: building a statement costs more than running it.
+GRANTS = sa.select(grants).where(grants.c.consent.in_(sa.bindparam("consents", expanding=True)))
+KEYS = sa.select(citizen_keys).where(citizen_keys.c.subject == sa.bindparam("of"))
 
 
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
@@ -43,21 +48,22 @@ def warm(house: House) -> None:
 def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Found:
     wanted = query.consent_id or house.decoy.consent
     one_time = house.random(16)
-    found = {
-        row.consent: row
-        for row in conn.execute(sa.select(grants).where(grants.c.consent.in_([wanted, house.decoy.consent])))
-    }
+    found = {row.consent: row for row in conn.execute(GRANTS, {"consents": [wanted, house.decoy.consent]})}
     decoy = found[house.decoy.consent]
     asked = found.get(wanted, decoy)
     person = asked is not decoy
     own = person and asked.recipient == signer.institution
     row = asked if own else decoy
-    subject = find_by_tag(house, conn, row.tag)
-    evidence = _verify(house, conn, row, subject, decoy=not own)
-    matches = _matches(house, conn, subject, query.person_check)
+    try:
+        subject = find_by_tag(house, conn, row.tag)
+        evidence = _verify(house, conn, row, subject, decoy=not own)
+        matches = _matches(house, conn, subject, query.person_check)
+        about = subject.subject
+    except (EvidenceBroken, KeysError):  # refused under the lock, for this ask alone
+        about, evidence, matches = house.decoy.subject, None, None
     return Found(
-        tag=asked.tag if person else one_time,
-        subject=subject.subject,
+        tag=asked.tag if person and len(asked.tag) == len(one_time) else one_time,
+        subject=about,
         consent_id=row.consent,
         consent=evidence.consent if own and evidence is not None else None,
         stored=row.document,
@@ -69,21 +75,18 @@ def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Fo
 
 def _verify(
     house: House, conn: sa.Connection, row: sa.Row[Any], subject: Subject, *, decoy: bool
-) -> Evidence | None:
-    """The evidence of one grant, or None when it is broken (the turnstile refuses that ask alone)."""
-    keys = conn.execute(sa.select(citizen_keys).where(citizen_keys.c.subject == subject.subject))
+) -> Evidence:
+    """The verified evidence of one grant. `EvidenceBroken` or `KeysError` when it is broken."""
+    keys = conn.execute(KEYS, {"of": subject.subject})
     key = keys.mappings().one_or_none()
     if key is None:
-        return None
+        raise EvidenceBroken("a grant without an enrolled key")
     name = row.consent.encode()
-    try:
-        document = subject.link.open("grants", "document", name, row.document)
-        proof = subject.link.open("grants", "proof", name, row.proof).decode()
-        certificate = open_certificate(subject.link, dict(key))
-        registrar = house.decoy.registrar if decoy else registrar_key(house, conn, key["registrar"])
-        return house.evidence.verify(document, proof, certificate, registrar)
-    except (DecryptionFailed, EvidenceBroken):
-        return None
+    document = subject.link.open("grants", "document", name, row.document)
+    proof = subject.link.open("grants", "proof", name, row.proof).decode()
+    certificate = open_certificate(subject.link, dict(key))
+    registrar = house.decoy.registrar if decoy else registrar_key(house, conn, key["registrar"])
+    return house.evidence.verify(document, proof, certificate, registrar)
 
 
 def _matches(house: House, conn: sa.Connection, subject: Subject, check: Person | None) -> bool | None:

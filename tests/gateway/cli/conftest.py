@@ -1,4 +1,4 @@
-"""One town for all tests of the commands; what a test needs to change, it makes for itself."""
+"""One town for each file of tests; what a test needs to change, it makes for itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def installed(shell: Shell) -> Shell:
     return shell
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A running gateway with everybody in it; one citizen, PEOPLE[0], is enrolled as `citizen`."""
     with shell_in(tmp_path_factory.mktemp("town")) as shell:

@@ -41,8 +41,19 @@ def _consent(shell: Shell) -> str:
     asked = ask(shell, PEOPLE[0], "request.json", "--max-uses", 5)
     assert asked["notice_text"]
     signed = json.loads(
-        shell.ok("consent", "sign", shell.file("request.json"), "--key", shell.file("citizen.jwk"),
-                 "--without", "employment", "--out", shell.file("consent.json"), "--send", "--json")  # fmt: skip
+        shell.ok(
+            "consent",
+            "sign",
+            shell.file("request.json"),
+            "--key",
+            shell.file("citizen.jwk"),
+            "--without",
+            "employment",
+            "--out",
+            shell.file("consent.json"),
+            "--send",
+            "--json",
+        )  # fmt: skip
     )
     assert (signed["state"], signed["consent_id"]) == ("granted", asked["consent_id"])
     assert shell.file("consent.json").stat().st_mode & 0o777 == stat.S_IRUSR | stat.S_IWUSR
@@ -53,7 +64,9 @@ def _consent(shell: Shell) -> str:
 
 
 def _query(shell: Shell, consent: str) -> None:
-    answered = shell.json(*query(shell, consent, "--person", shell.person(PEOPLE[0]), "--save", shell.file("kept")))
+    answered = shell.json(
+        *query(shell, consent, "--person", shell.person(PEOPLE[0]), "--save", shell.file("kept"))
+    )
     assert [record["fields"]["history"] for record in answered["answer"]["records"]["repayment"]] == [
         "delay_in_the_past"
     ]
@@ -65,7 +78,9 @@ def _query(shell: Shell, consent: str) -> None:
 
 
 def _withdraw(shell: Shell, consent: str) -> None:
-    told = shell.ok("consent", "withdraw", shell.file("consent.json"), "--key", shell.file("citizen.jwk"), "--send")
+    told = shell.ok(
+        "consent", "withdraw", shell.file("consent.json"), "--key", shell.file("citizen.jwk"), "--send"
+    )
     assert told.startswith("withdrawn at index ")
     assert "[withdrawn]" in shell.fails(*query(shell, consent))
 
@@ -76,7 +91,9 @@ def _look(shell: Shell) -> None:
     assert [consent["state"] for consent in held["consents"]] == ["withdrawn"]
     seen = shell.json("citizen", "accesses", "--key", shell.file("citizen.jwk"))
     types = [access["type"] for access in seen]
-    assert types.index("query.disclosed") < types.index("consent.withdrawn") < types.index("query.refused", -3)
+    assert (
+        types.index("query.disclosed") < types.index("consent.withdrawn") < types.index("query.refused", -3)
+    )
     assert all(access["proof"] for access in seen)
 
 

@@ -6,8 +6,10 @@ Nothing here calls a room of the gateway to change it; the server is the worker'
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +20,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import structlog
 from click.testing import CliRunner, Result
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from gateway.cli import main
-from gateway.config import load_settings
+from gateway.config import Settings, load_settings
 from gateway.demo.people import Born, Person, synthetic_people, synthetic_uscc
 from gateway.server import Worker
 from keys.custody.file import create_file_custody
@@ -102,15 +105,27 @@ class Shell:
         return path
 
 
+def _log_errors(_settings: Settings) -> None:
+    """What `gateway.logs.configure` does at level error, but forgotten after the test: nothing stays cached."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 @contextmanager
 def shell_in(place: Path) -> Iterator[Shell]:
     """A shell with an empty home, a clean environment, and a custody that opens fast."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("CHENGXIN_")}
     with (
-        patch.dict(os.environ, kept | {"CHENGXIN_LOG_LEVEL": "error"}, clear=True),
+        patch.dict(os.environ, kept, clear=True),
         patch("gateway.opening.create_file_custody", partial(create_file_custody, cost=LEAST)),
+        patch("gateway.logs.configure", _log_errors),
+        patch("gateway.server.configure", _log_errors),
     ):
         yield Shell(place, place / "home")
+    structlog.reset_defaults()
 
 
 @contextmanager
@@ -179,7 +194,9 @@ def draft(shell: Shell, person: Person, name: str, *, out: str) -> None:
              "--person", shell.person(person), "--out", shell.file(out))  # fmt: skip
 
 
-def second(shell: Shell, draft_file: str, person: Person, out: str, officer: str = "officer-b") -> list[object]:
+def second(
+    shell: Shell, draft_file: str, person: Person, out: str, officer: str = "officer-b"
+) -> list[object]:
     """The arguments with which a second officer signs a draft."""
     return ["registrar", "certify", shell.file(draft_file), "--registrar-key", shell.file("registrar.jwk.pub"),
             "--key", shell.file(f"{officer}.jwk"), "--officer", shell.file(f"{officer}.cert"),
