@@ -24,10 +24,11 @@ from gateway.decoy import Decoy
 from gateway.errors import LedgerUnavailable, ReplayedNonce
 from gateway.evidence import EvidenceCache
 from gateway.ids import Random
+from gateway.institutions.published import regulators_of
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
 from gateway.receipts import Receipts
-from gateway.sealing import SealingKey
+from gateway.sealing import SealingKey, new_sealing_key
 from gateway.transaction import Nonce, Transaction
 from keys.custody import Custody
 from keys.signing import PublicKey
@@ -130,12 +131,20 @@ class House:
         metrics.HEAD.set(after.size)
 
     def _announce(self, tx: Transaction, head: Head) -> None:
-        """Have a sealing key. While nobody else has appended, no regulator can have come since."""
-        if self.sealing is not None and head == self.seen and self.sealing.is_of(tx.at):
-            tx.sealing = self.sealing
-        else:
-            tx.announce_sealing()
-            tx.appender.flush()
+        """Have a sealing key that today's regulators can open, announced by a leaf before its first use.
+
+        While nobody else has appended, no regulator can have come since the last one.
+        """
+        current = self.sealing
+        if current is None or head != self.seen or not current.is_of(tx.at):
+            regulators = regulators_of(tx)
+            if not regulators:
+                return
+            if current is None or not current.serves(tx.at, regulators):
+                current = new_sealing_key(tx.at, regulators, self.random)
+                tx.append("key.sealing", current.announcement())
+                tx.appender.flush()
+        tx.sealing = current
 
     def _transaction(self, conn: sa.Connection, head: Head) -> Transaction:
         at = max(self.clock(), head.at)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from gateway import rows
 from gateway.errors import NotReady
-from gateway.sealing import SealingKey, new_sealing_key
+from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
 from keys.instant import parse_instant
@@ -96,10 +96,7 @@ class Transaction:
         Aligned with `nonces`: True where it was fresh; a used or stale one stays refused.
         """
         pairs = [(nonce.key, nonce.nonce) for nonce in nonces]
-        known = {
-            (row.key, row.nonce)
-            for row in self.conn.execute(SPENT, {"pairs": pairs})
-        }
+        known = {(row.key, row.nonce) for row in self.conn.execute(SPENT, {"pairs": pairs})}
         fresh = []
         for nonce, pair in zip(nonces, pairs, strict=True):
             fresh.append(pair not in known and self.at <= nonce.expires)
@@ -112,19 +109,6 @@ class Transaction:
         if spent:
             self.conn.execute(request_nonces.insert(), spent)
         return fresh
-
-    def announce_sealing(self) -> None:
-        """Have a sealing key that today's regulators can open, announced by a leaf before its first use."""
-        from gateway.institutions.published import regulators_of
-
-        regulators = regulators_of(self)
-        current = self.house.sealing
-        if not regulators:
-            return
-        if current is None or not current.serves(self.at, regulators):
-            current = new_sealing_key(self.at, regulators, self.house.random)
-            self.append("key.sealing", current.announcement())
-        self.sealing = current
 
 
 def purge_nonces(tx: Transaction) -> None:

@@ -31,7 +31,7 @@ from gateway.rows import ROW_KEY
 from gateway.tables import consent_requests, grants, institutions, operators
 from gateway.transaction import Nonce, Transaction
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
-from keys.errors import DecryptionFailed
+from keys.errors import KeysError
 from keys.instant import parse_instant
 from ledger.log import Entry
 
@@ -270,7 +270,7 @@ def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:
         key: DataKey = house.keyring.unwrap(row["tag"], LINK, VERSION, row["epoch"], row["data_key"])
         template = parse_template(key.open("consent_requests", "document", row_id, row["document"]))
         number = key.open("consent_requests", "citizen_number", row_id, row["citizen_number"]).decode()
-    except DecryptionFailed as error:
+    except KeysError as error:
         raise EvidenceBroken("a consent request does not open in its place") from error
     return template, number
 

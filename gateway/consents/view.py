@@ -22,7 +22,7 @@ from gateway.people.subjects import find_by_tag
 from gateway.query.request import Signer
 from gateway.tables import grants
 from keys.canonical import parse_canonical
-from keys.errors import DecryptionFailed
+from keys.errors import KeysError
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -46,7 +46,7 @@ def describe_grant(house: House, conn: sa.Connection, row: dict[str, Any], at: i
     subject = find_by_tag(house, conn, row["tag"])
     try:
         document = subject.link.open("grants", "document", row["consent"].encode(), row["document"])
-    except DecryptionFailed as error:
+    except KeysError as error:
         raise EvidenceBroken("a consent does not open in its place") from error
     return {
         "consent_id": row["consent"],

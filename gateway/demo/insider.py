@@ -180,9 +180,7 @@ def unwithdraw(copy: Copy) -> Caught:
     """The withdrawal's leaf is deleted and the consent's row says granted."""
     with copy.writing() as connection:
         connection.execute("DELETE FROM ledger_leaves WHERE idx = ?", (copy.target.withdrawn_at,))
-        connection.execute(
-            "UPDATE grants SET state = 'granted' WHERE consent = ?", (copy.target.withdrawn,)
-        )
+        connection.execute("UPDATE grants SET state = 'granted' WHERE consent = ?", (copy.target.withdrawn,))
     return _refusal(copy.query(copy.target.withdrawn))
 
 

@@ -40,9 +40,7 @@ class Stage:
 
     def bank(self) -> BankClient:
         """The bank's client."""
-        return BankClient(
-            self.settings.public_url, self.cast.operator, self.pins.vkey, self.pins.receipt_key
-        )
+        return BankClient(self.settings.public_url, self.cast.operator, self.pins.vkey, self.pins.receipt_key)
 
     def citizen(self, who: Citizen) -> CitizenClient:
         """A citizen's client, with the key that only they hold."""
@@ -103,7 +101,9 @@ def shown(path: Path) -> str:
 def chengxin(home: Home, *words: str) -> str:
     """A `chengxin` command on this home as a line to copy."""
     script = Path(sys.executable).with_name("chengxin")
-    start = [shown(script)] if os.access(script, os.X_OK) else [shown(Path(sys.executable)), "-m", "gateway.cli"]
+    start = (
+        [shown(script)] if os.access(script, os.X_OK) else [shown(Path(sys.executable)), "-m", "gateway.cli"]
+    )
     return shlex.join([*start, "--home", shown(home.path), *words])
 
 

@@ -84,9 +84,7 @@ def _ingest(stage: Stage, mapping: SourceMapping, text: str) -> ImportReport:
     with progress() as bars:
         task = bars.add_task(stage.tell.step, total=text.count("\n"))
         examined = examine(mapping, stage.house.policy, table, stage.house.clock())
-        return ingest(
-            stage.house, mapping.source, examined, lambda line: bars.update(task, completed=line)
-        )
+        return ingest(stage.house, mapping.source, examined, lambda line: bars.update(task, completed=line))
 
 
 def enrol(stage: Stage, people: tuple[Invented, ...]) -> None:

@@ -29,7 +29,7 @@ from gateway.keyring import DataKey
 from gateway.people.subjects import Subject, create, find_by_id, find_by_number, kid_lookup
 from gateway.tables import citizen_keys
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
-from keys.errors import DecryptionFailed
+from keys.errors import KeysError
 from keys.signing import PublicKey, parse_public_jwk, thumbprint_bytes
 from ledger.log import Entry
 
@@ -57,7 +57,7 @@ def find_by_kid(house: House, conn: sa.Connection, kid: str) -> Citizen | None:
     subject = find_by_id(house, conn, row["subject"])
     try:
         jwk = parse_canonical(subject.link.open("citizen_keys", "jwk", lookup, row["jwk"]))
-    except DecryptionFailed as error:
+    except KeysError as error:
         raise EvidenceBroken("a citizen's key does not open in its place") from error
     return Citizen(subject, parse_public_jwk(jwk), dict(row))
 

@@ -17,7 +17,7 @@ from gateway.tables import data_keys, subject_index, subjects
 from gateway.transaction import Transaction
 from keys.blind import blind_index
 from keys.custody import Custody
-from keys.errors import DecryptionFailed
+from keys.errors import KeysError
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -99,7 +99,7 @@ def _open(house: House, row: sa.Row[Any]) -> Subject:
     try:
         link = house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
         tag = link.open("subjects", "tag", row.subject, row.tag)
-    except DecryptionFailed as error:
+    except KeysError as error:
         raise EvidenceBroken("a subject's key or tag does not open in its place") from error
     return Subject(row.subject, tag, link, row.subject != house.decoy.subject)
 

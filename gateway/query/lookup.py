@@ -41,8 +41,7 @@ def warm(house: House) -> None:
     """Verify the decoy's papers once, so that the first query for nobody costs what every later one does."""
     with house.read() as conn:
         row = conn.execute(sa.select(grants).where(grants.c.consent == house.decoy.consent)).one()
-        if _verify(house, conn, row, find_by_tag(house, conn, row.tag), decoy=True) is None:
-            raise EvidenceBroken("the decoy's own papers do not verify")
+        _verify(house, conn, row, find_by_tag(house, conn, row.tag), decoy=True)
 
 
 def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Found:

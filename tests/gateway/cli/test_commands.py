@@ -17,6 +17,7 @@ from gateway.cli import main
 from gateway.cli.failures import line_of
 from gateway.errors import GatewayError, Rejected, Undelivered
 from gateway.http.problems import PROBLEMS
+from gateway.http.signature import SignatureRefused
 from keys.errors import KeysError
 from ledger.errors import Finding, LedgerError
 from tests.gateway.cli.town import Shell
@@ -90,7 +91,7 @@ def test_no_option_takes_a_secret_or_a_citizen_number() -> None:
     "kind",
     sorted(
         {one for root in (GatewayError, KeysError, ConsentError, LedgerError) for one in (root, *below(root))}
-        - {Finding, Undelivered, Rejected},
+        - {Finding, Undelivered, SignatureRefused, *(Rejected, *below(Rejected))},
         key=lambda one: f"{one.__module__}.{one.__qualname__}",
     ),
 )

@@ -11,7 +11,7 @@ from consent.proof import verify_consent
 from gateway.client.keyfile import read_public_key
 from keys.canonical import canonical
 from keys.notes import format_vkey, make_vkey
-from tests.gateway.cli.town import ORIGIN, PEOPLE, Shell, ask, consented, enrol, query
+from tests.gateway.cli.town import ORIGIN, PEOPLE, Shell, ask, consented, draft, enrol, query, second
 
 pytestmark = pytest.mark.xdist_group("cli-consent")
 
@@ -81,7 +81,6 @@ def test_status_is_the_askers_and_the_citizens_alone(town: Shell) -> None:
 
 
 def test_a_first_grant_can_bring_the_certificate_along(town: Shell) -> None:
-    from tests.gateway.cli.town import draft, second
 
     town.ok("citizen", "keygen", "--out", town.file("fresh.jwk"))
     draft(town, PEOPLE[1], "fresh", out="fresh.draft")

@@ -40,20 +40,9 @@ def test_a_newcomer_gets_from_nothing_to_a_verified_export(shell: Shell, alg: st
 def _consent(shell: Shell) -> str:
     asked = ask(shell, PEOPLE[0], "request.json", "--max-uses", 5)
     assert asked["notice_text"]
-    signed = json.loads(
-        shell.ok(
-            "consent",
-            "sign",
-            shell.file("request.json"),
-            "--key",
-            shell.file("citizen.jwk"),
-            "--without",
-            "employment",
-            "--out",
-            shell.file("consent.json"),
-            "--send",
-            "--json",
-        )  # fmt: skip
+    files = ("--key", shell.file("citizen.jwk"), "--out", shell.file("consent.json"))
+    signed = shell.json(
+        "consent", "sign", shell.file("request.json"), *files, "--without", "employment", "--send"
     )
     assert (signed["state"], signed["consent_id"]) == ("granted", asked["consent_id"])
     assert shell.file("consent.json").stat().st_mode & 0o777 == stat.S_IRUSR | stat.S_IWUSR
@@ -98,13 +87,14 @@ def _look(shell: Shell) -> None:
 
 
 def _verify(shell: Shell) -> None:
-    verdict = shell.json("ledger", "verify", shell.file("export"), "--vkey", shell.ok("ledger", "vkey").strip(),
-                         "--registrar", f"{REGISTRAR}={shell.file('registrar.jwk.pub')}",
-                         "--regulator-key", shell.file("regulator.jwk"))  # fmt: skip
+    key = ("--regulator-key", shell.file("regulator.jwk"))
+    pins = ("--vkey", shell.ok("ledger", "vkey").strip())
+    registrar = ("--registrar", f"{REGISTRAR}={shell.file('registrar.jwk.pub')}")
+    verdict = shell.json("ledger", "verify", shell.file("export"), *pins, *registrar, *key)
     assert verdict["ok"] is True
     assert verdict["not_checked"] == []
     assert verdict["counts"]["query.disclosed"] == 1
-    lines = shell.ok("ledger", "show", shell.file("export"), "--institution", BANK, "--type", "query.disclosed",
-                     "--regulator-key", shell.file("regulator.jwk"), "--json").splitlines()  # fmt: skip
+    filters = ("--institution", BANK, "--type", "query.disclosed")
+    lines = shell.ok("ledger", "show", shell.file("export"), *filters, *key, "--json").splitlines()
     (shown,) = map(json.loads, lines)
     assert shown["details"]["request"]["person_check"]["citizen_number"] == PEOPLE[0].citizen_number

@@ -1,4 +1,4 @@
-"""`records import`: a rerun changes nothing, refusals are told by line, field and rule, and no cell is repeated."""
+"""`records import`: a rerun changes nothing; refusals name line, field and rule, and no cell is repeated."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def test_the_report_names_line_field_and_rule_and_no_cell(source: Shell) -> None
     assert "faith  forbidden" in told
     assert "line 3" in told
     assert "adverse-without-notice" in told
-    assert "宗教" in source.ok("records", "import", *files, "--lang", "zh") or "表头" in source.ok(
-        "records", "import", *files, "--lang", "zh"
-    )
+    assert "表头" in source.ok("records", "import", *files, "--lang", "zh")
     assert all(person.name not in told and person.citizen_number not in told for person in PEOPLE)
 
 
@@ -48,7 +46,7 @@ def test_what_stops_an_import_is_one_line(source: Shell) -> None:
     assert "not registered" in source.fails("records", "import", csv, "--mapping", bad)
     empty = source.file("empty.csv")
     empty.write_text("")
-    assert "header" in source.fails("records", "import", empty, "--mapping", mapping)
+    assert "first line" in source.fails("records", "import", empty, "--mapping", mapping)
     empty.write_bytes(b"\xff\xfe\x00")
     assert "UTF-8" in source.fails("records", "import", empty, "--mapping", mapping)
     assert "No such file" in source.fails("records", "import", source.file("none.csv"), "--mapping", mapping)
@@ -60,5 +58,5 @@ def test_a_file_that_does_not_fit_its_mapping_fails_after_its_report(source: She
     other.write_text("a,b\n1,2\n")
     result = source.run("records", "import", other, "--mapping", source.file("mapping.toml"), "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["by_rule"] == {"missing-field": 6}
+    assert json.loads(result.stdout)["by_rule"] == {"missing-field": 7}
     assert "do not fit" in result.stderr

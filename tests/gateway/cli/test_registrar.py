@@ -1,4 +1,4 @@
-"""The registrar works offline: two officers, two invocations, and only a certificate that verifies is written."""
+"""The registrar works offline: two officers, two invocations; only a certificate that verifies is written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from consent.enrolment import parse_certificate, verify_certificate
 from gateway.client.keyfile import read_public_key
-from tests.gateway.cli.town import ORIGIN, PEOPLE, REGISTRAR, Shell, draft, second
+from tests.gateway.cli.town import ORIGIN, PEOPLE, REGISTRAR, Shell, certify_officer, draft, second
 
 
 @pytest.fixture
@@ -17,8 +17,7 @@ def counter(shell: Shell) -> Shell:
     for name in ("registrar", "officer-a", "officer-b", "officer-c"):
         shell.ok("registrar", "keygen", "--out", shell.file(f"{name}.jwk"))
     for officer in ("officer-a", "officer-b", "officer-c"):
-        shell.ok("registrar", "officer", officer, "--registrar", REGISTRAR, "--key", shell.file("registrar.jwk"),
-                 "--public", shell.file(f"{officer}.jwk.pub"), "--out", shell.file(f"{officer}.cert"))  # fmt: skip
+        certify_officer(shell, officer)
     shell.ok("citizen", "keygen", "--out", shell.file("citizen.jwk"))
     return shell
 
