@@ -8,7 +8,7 @@ never commit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from gateway.ids import Random
 from gateway.tables import data_keys
 from keys.custody import Custody
 from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
+from keys.errors import KeysError
 from keys.fields import Place, open_field, seal_field
 
 SCHEMA = 1
@@ -34,7 +35,7 @@ class DataKey:
     """One opened data key: seals and opens the fields of its subject and class."""
 
     subject: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     version: int
     random: Random
 
@@ -44,8 +45,12 @@ class DataKey:
         return seal_field(self.key, self.version, plaintext, place, self.random)
 
     def open(self, table: str, column: str, row: bytes, blob: bytes) -> bytes:
-        """Decrypt one field; `keys.errors.DecryptionFailed` when it stands in another place."""
-        return open_field(self.key, self.version, blob, Place(table, column, row, self.subject, SCHEMA))
+        """Decrypt one field; `EvidenceBroken` when it is damaged or stands in another place."""
+        place = Place(table, column, row, self.subject, SCHEMA)
+        try:
+            return open_field(self.key, self.version, blob, place)
+        except KeysError as error:
+            raise EvidenceBroken("a stored field does not open in its place") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,11 @@ class Keyring:
         return DataKey(subject, key, VERSION, self.random), wrapped
 
     def unwrap(self, subject: bytes, klass: str, version: int, epoch: int, wrapped: bytes) -> DataKey:
-        """Open one stored wrapped key."""
-        key = unwrap_data_key(self.custody, wrapped, DataKeyPlace(subject, klass, version, epoch))
+        """Open one stored wrapped key; `EvidenceBroken` when it is damaged or another subject's."""
+        try:
+            key = unwrap_data_key(self.custody, wrapped, DataKeyPlace(subject, klass, version, epoch))
+        except KeysError as error:
+            raise EvidenceBroken("a data key does not open in its place") from error
         return DataKey(subject, key, version, self.random)
 
     def fresh_row(self, subject: bytes, klass: str) -> tuple[DataKey, dict[str, object]]:

@@ -35,7 +35,10 @@ from keys.canonical import canonical, parse_canonical
 from keys.custody import Custody, Kind
 from keys.custody.file import create_file_custody, open_file_custody, read_passphrase
 from keys.signing import ed25519_public_key, parse_public_jwk
+from ledger.bodies import PolicyChanged
+from ledger.entries import parse_leaf
 from ledger.log import open_shard
+from ledger.tables import ledger_leaves
 
 EPOCH = 1
 CHECKPOINT_KEY = "checkpoint"
@@ -57,6 +60,15 @@ def open_house(settings: Settings, clock: Clock = wall_clock, random: Random = o
         raise NotReady(f"nothing is installed in {settings.home}: run `chengxin init` first")
     custody = open_file_custody(settings.custody_dir, read_passphrase(settings.passphrase_file), random)
     engine = db.open_engine(settings.database_url)
+    try:
+        return _open(settings, engine, custody, clock, random)
+    except BaseException:
+        engine.dispose()
+        custody.close()
+        raise
+
+
+def _open(settings: Settings, engine: sa.Engine, custody: Custody, clock: Clock, random: Random) -> House:
     db.require_current(engine, settings.database_url)
     with db.read(engine) as conn:
         row = conn.execute(sa.select(installation)).mappings().one_or_none()
@@ -193,14 +205,22 @@ def _installed(custody: Custody, row: dict[str, Any]) -> _Installed:
 
 def _policy_in_force(conn: sa.Connection) -> PolicyBundle:
     """The bundle that the ledger's newest `policy.changed` names; its bytes must hash to that name."""
-    row = conn.execute(sa.select(policies).order_by(policies.c.idx.desc()).limit(1)).one_or_none()
-    if row is None:
+    leaves = ledger_leaves.c
+    leaf = conn.scalar(
+        sa.select(leaves.leaf)
+        .where(leaves.shard == SHARD, leaves.type == "policy.changed")
+        .order_by(leaves.idx.desc())
+        .limit(1)
+    )
+    if leaf is None:
         raise NotReady("init did not finish: no policy is in force")
-    policy = parse_policy(row.body)
-    if policy_hash(policy) != row.hash:
-        raise EvidenceBroken("the stored policy is not the one that its hash names")
+    body = parse_leaf(leaf).body
+    if not isinstance(body, PolicyChanged):
+        raise EvidenceBroken("a leaf is not what its row says")
+    stored = conn.scalar(sa.select(policies.c.body).where(policies.c.hash == body.policy))
+    if stored is None or policy_hash(policy := parse_policy(stored)) != body.policy:
+        raise EvidenceBroken("the stored policy is not the one that the ledger names")
     return policy
-
 
 def sqlite_path(settings: Settings) -> Path | None:
     """The SQLite file of the installation, or None on another engine."""

@@ -76,10 +76,12 @@ def _select(table: sa.Table, column: str, shard: int) -> sa.Select[Any]:
 
 def is_evident(custody: Custody, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Whether a row that `read_evident` read is what the ledger last said of it."""
-    if row["leaf_hash"] is None or row["latest"] != row["changed_index"]:
+    leaf_hash, mac = row["leaf_hash"], row["mac"]
+    if not isinstance(leaf_hash, bytes) or not isinstance(mac, bytes):
         return False
-    expected = custody.mac(ROW_KEY, _encode(table, row, row["leaf_hash"]))
-    return hmac.compare_digest(expected, row["mac"])
+    if row["latest"] != row["changed_index"]:
+        return False
+    return hmac.compare_digest(custody.mac(ROW_KEY, _encode(table, row, leaf_hash)), mac)
 
 
 def require_evident(custody: Custody, table: sa.Table, row: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ announcement that did not commit leaves no trace here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.ids import Random, new_uuid
 from keys.canonical import b64u, sha256_hex
@@ -29,7 +29,7 @@ class SealingKey:
     """One day's key, the leaf body that announces it, and whom it was sealed to."""
 
     id: str
-    key: bytes
+    key: bytes = field(repr=False)
     day: int
     regulators: tuple[Regulator, ...]
 

@@ -146,7 +146,10 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop (SIGTERM, SIGINT). Opens the house once beforehand, so that what is wrong is
     said at once.
     """
-    open_house(settings).engine.dispose()
+    house = open_house(settings)
+    with sole_publisher(house):
+        house.engine.dispose()
+        house.custody.close()
     _Gunicorn(settings).run()
 
 

@@ -44,6 +44,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
 
 
 @click.command(
+    "chengxin",
     cls=Root,
     lazy={name: place for name, place in _NOUNS.items() if name != "demo" or find_spec("gateway.demo.run")},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

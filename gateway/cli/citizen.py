@@ -30,7 +30,7 @@ def citizen() -> None:
     """Make and enrol a citizen's key, read what is held and who looked."""
 
 
-@citizen.command()
+@citizen.command(short_help="Make a citizen's key.")
 @click.option(
     "--alg",
     type=click.Choice(("Ed25519", "ES256")),
@@ -50,7 +50,7 @@ def keygen(alg: str, out: Path) -> None:
     make_signing_key(out, alg)
 
 
-@citizen.command()
+@citizen.command(short_help="Enrol a citizen's certified key.")
 @key_option("the citizen")
 @click.option("--certificate", type=FILE, required=True, help="What the registrar's two officers signed.")
 @person_option()
@@ -69,7 +69,7 @@ def enrol(state: State, key_file: Path, certificate: Path, person_file: Path | N
     click.echo(f"enrolled at index {index}")
 
 
-@citizen.command()
+@citizen.command(short_help="Show what is held about you.")
 @key_option("the citizen")
 @json_option
 @target_options
@@ -121,7 +121,7 @@ def report(state: State, key_file: Path, as_json: bool, **target: Any) -> None:
         )
 
 
-@citizen.command()
+@citizen.command(short_help="Show who looked, when and why.")
 @key_option("the citizen")
 @json_option
 @target_options

@@ -12,7 +12,7 @@ def config() -> None:
     """The settings."""
 
 
-@config.command()
+@config.command(short_help="Show every setting.")
 @json_option
 @pass_state
 def show(state: State, as_json: bool) -> None:

@@ -119,7 +119,7 @@ def request(
         click.echo(f"request for the citizen: {out}")
 
 
-@consent.command()
+@consent.command(short_help="Show what became of a request.")
 @click.argument("request_id", type=UUID_TEXT)
 @key_option("the operator who asked, or of the citizen")
 @click.option("--citizen", "as_citizen", is_flag=True, help="The key is the citizen's.")

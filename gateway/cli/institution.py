@@ -30,7 +30,7 @@ def institution() -> None:
     """Institutions (机构): banks and agencies, sources, registrars, regulators."""
 
 
-@institution.command()
+@institution.command(short_help="Register an institution.")
 @click.argument("uscc", type=USCC)
 @click.option("--name", required=True, help="Its registered name.")
 @click.option("--sector", type=click.Choice(SECTORS), required=True, help="What it is.")
@@ -77,7 +77,7 @@ def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...],
     click.echo(f"registered {uscc} ({sector}: {', '.join(sorted(set(new.roles)))}) at index {entry.index}")
 
 
-@institution.command()
+@institution.command(short_help="Suspend an institution.")
 @click.argument("uscc", type=USCC)
 @click.option("--reason", type=REASON, required=True, help="Why, as a code: misuse-found.")
 @click.option("--until", type=WHEN, help="When it ends by itself: 2026-12-31, 2026-12-31T08:00:00Z, 30d.")

@@ -20,7 +20,7 @@ def keys() -> None:
     """The gateway's keys: in custody, and as published in the ledger."""
 
 
-@keys.command()
+@keys.command(short_help="Show custody and published keys.")
 @json_option
 @pass_state
 def status(state: State, as_json: bool) -> None:

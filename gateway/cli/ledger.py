@@ -33,7 +33,7 @@ def ledger() -> None:
     """The ledger: checkpoints, proofs, exports, and their verification."""
 
 
-@ledger.command()
+@ledger.command(short_help="Publish, and print the checkpoint.")
 @json_option
 @pass_state
 def checkpoint(state: State, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def checkpoint(state: State, as_json: bool) -> None:
         click.echo(published.note.decode(), nl=False)
 
 
-@ledger.command()
+@ledger.command(short_help="Export the log for an auditor.")
 @click.option("--to", type=DIRECTORY, required=True, help="Directory to write: new or empty.")
 @click.option(
     "--sealed/--no-sealed",
@@ -125,7 +125,7 @@ def _steps(show: Callable[[int], object]) -> Callable[[], None]:
     return step
 
 
-@ledger.command()
+@ledger.command(short_help="Verify an export.")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--vkey", help="The log's verifier key, as you got it earlier; default: this home's own.")
 @click.option(
@@ -165,7 +165,7 @@ def verify(
     click.get_current_context().exit(main([*arguments, "--json"] if as_json else arguments))
 
 
-@ledger.command()
+@ledger.command(short_help="Print the inclusion proof of a leaf.")
 @click.argument("index", type=click.IntRange(min=0))
 @out_option("File to write the proof to.", required=False)
 @json_option
@@ -207,7 +207,7 @@ def proof(state: State, index: int, out: Path | None, as_json: bool) -> None:
         click.echo(f"proof of leaf {index} under {size} leaves: {out}")
 
 
-@ledger.command()
+@ledger.command(short_help="Print the log's verifier key.")
 @pass_state
 def vkey(state: State) -> None:
     """Print the key that verifies this log's checkpoints. Give it to everybody, early.

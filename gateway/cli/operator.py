@@ -15,7 +15,7 @@ def operator() -> None:
     """Operators (查询用户): one person, one key; whoever administers cannot query."""
 
 
-@operator.command()
+@operator.command(short_help="Make an operator's key.")
 @out_option("Private key file to make (Ed25519).")
 def keygen(out: Path) -> None:
     """Make an operator's signing key, and FILE.pub, which `operator add` takes.
@@ -28,7 +28,7 @@ def keygen(out: Path) -> None:
     make_signing_key(out)
 
 
-@operator.command()
+@operator.command(short_help="Register an operator's public key.")
 @click.option("--institution", type=USCC, required=True, help="The institution that the operator acts for.")
 @click.option("--public", type=FILE, required=True, help="The operator's public key file (FILE.pub).")
 @click.option(

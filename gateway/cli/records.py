@@ -16,7 +16,7 @@ def records() -> None:
     """Credit records."""
 
 
-@records.command("import")
+@records.command("import", short_help="Import a source's CSV file.")
 @click.argument("file", type=INPUT)
 @click.option("--mapping", type=INPUT, required=True, help="TOML that says what each column is.")
 @click.option(

@@ -41,7 +41,7 @@ def registrar() -> None:
     """Certify that a key belongs to a person: two officers, offline, with the registrar's own keys."""
 
 
-@registrar.command()
+@registrar.command(short_help="Make a registrar's or officer's key.")
 @out_option("Private key file to make (Ed25519).")
 def keygen(out: Path) -> None:
     """Make a key for the registrar, or for one of its officers, and FILE.pub.
@@ -55,7 +55,7 @@ def keygen(out: Path) -> None:
     make_signing_key(out)
 
 
-@registrar.command()
+@registrar.command(short_help="Certify an officer's key.")
 @click.argument("officer_id", type=OFFICER_ID)
 @click.option(
     "--registrar", "registrar_id", type=USCC, required=True, help="The registrar's social credit code."
@@ -98,7 +98,7 @@ def officer(
     click.echo(f"{officer_id} is an officer of {registrar_id}: {out}")
 
 
-@registrar.command()
+@registrar.command(short_help="Certify a person's key; two officers.")
 @click.argument("draft", type=FILE, required=False)
 @click.option("--registrar-key", type=FILE, required=True, help="The registrar's public key file (FILE.pub).")
 @key_option("the officer who signs now")

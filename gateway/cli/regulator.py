@@ -14,7 +14,7 @@ def regulator() -> None:
     """The regulator's key, to which the details of every leaf are sealed."""
 
 
-@regulator.command()
+@regulator.command(short_help="Make the regulator's key.")
 @out_option("Private key file to make (X25519).")
 def keygen(out: Path) -> None:
     """Make the key that opens sealed details, and FILE.pub, which `institution add` takes.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import click
 
-from gateway.cli.common import State, pass_state
+from gateway.cli.common import State, fail, pass_state
 
 
 @click.command(short_help="Serve the API, publish the ledger.")
@@ -17,4 +20,21 @@ def serve(state: State) -> None:
     """
     from gateway.server import serve as run
 
-    run(state.settings())
+    settings = state.settings()
+    for address in settings.addresses:
+        _require_free(address, settings.port, "port")
+    _require_free("127.0.0.1", settings.metrics_port, "metrics_port")
+    run(settings)
+
+
+def _require_free(address: str, port: int, setting: str) -> None:
+    """Say at once what gunicorn would find out after several tries."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                fail(f"{address} port {port} is in use: stop what listens there, or set another {setting}")
+            raise

@@ -45,7 +45,7 @@ class Filter:
         )
 
 
-@click.command()
+@click.command(short_help="Show the leaves of an export.")
 @click.argument("directory", type=DIRECTORY)
 @click.option(
     "--institution", "institutions", multiple=True, help="Acted, or is named by the leaf; repeatable."
@@ -99,6 +99,8 @@ def _vkey(directory: Path, given: str | None) -> Vkey:
 
     if given is not None:
         return parse_vkey(given)
+    if not (directory / "keys.json").is_file():
+        fail(f"{directory} is no export: give what `chengxin ledger export --to DIR` wrote")
     stated = read_object(directory / "keys.json", "export's keys.json").get("vkey")
     if not isinstance(stated, str):
         fail(f"{directory / 'keys.json'} names no key: give --vkey")

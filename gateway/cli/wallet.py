@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gateway.client import Recorded
 
 
-@click.command()
+@click.command(short_help="Say no to a request.")
 @click.argument("request", metavar="REQUEST_ID|FILE")
 @key_option("the citizen")
 @target_options
@@ -60,7 +60,7 @@ def decline(state: State, request: str, key_file: Path, **target: Any) -> None:
     click.echo(f"declined at index {index}")
 
 
-@click.command()
+@click.command(short_help="Sign a consent, offline if you like.")
 @click.argument("file", type=FILE)
 @key_option("the citizen")
 @click.option("--without", multiple=True, help="Optional category to leave out; repeatable.")
@@ -121,7 +121,7 @@ def sign(
         _tell(accepted(client.grant(body), as_json=as_json), as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Withdraw a consent.")
 @click.argument("consent_", metavar="CONSENT_ID|FILE")
 @key_option("the citizen")
 @click.option(

@@ -6,14 +6,23 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from gateway.query.request import AnswerKind, CaseRef, Categories, CitizenNumber, Person, PurposeCode, Uuid
+from gateway.query.request import (
+    AnswerKind,
+    Body,
+    CaseRef,
+    Categories,
+    CitizenNumber,
+    Person,
+    PurposeCode,
+    Uuid,
+)
 from keys.errors import KeysError
 from keys.instant import parse_instant
 
 Proof = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
 
 
-class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ConsentRequest(Body, frozen=True):
     """`POST /v1/consent-requests`: what an institution asks of a citizen."""
 
     request_id: Uuid
@@ -39,14 +48,14 @@ class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
             raise ValueError("not_after must be later than not_before")
 
 
-class Decline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Decline(Body, frozen=True):
     """`POST /v1/consent-requests/{id}/decline`, signed by the citizen's key."""
 
     request_id: Uuid
     document_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Grant(Body, frozen=True):
     """`POST /v1/consents`: the signed document; with a certificate it also enrols the key."""
 
     document: dict[str, Any]
@@ -54,14 +63,14 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     certificate: dict[str, Any] | None = None
 
 
-class Withdraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Withdraw(Body, frozen=True):
     """`POST /v1/withdrawals`: the signed withdrawal."""
 
     document: dict[str, Any]
     proof: Proof
 
 
-class Enrol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Enrol(Body, frozen=True):
     """`POST /v1/enrolments`, signed with the key that is being enrolled."""
 
     citizen_number: CitizenNumber

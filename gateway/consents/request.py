@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 
 from consent.decision import ConsentAsk, Reason, Refuse, decide_request
 from consent.document import Template, document_sha256, format_template, parse_template
@@ -31,7 +32,6 @@ from gateway.rows import ROW_KEY
 from gateway.tables import consent_requests, grants, institutions, operators
 from gateway.transaction import Nonce, Transaction
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
-from keys.errors import KeysError
 from keys.instant import parse_instant
 from ledger.log import Entry
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 DAY_MS = 86_400_000
 LAPSE_CHUNK = 100
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def request_consent(
 
     def act(tx: Transaction) -> Requested | RequestRefused:
         earlier = _row(tx.house, tx.conn, ask.request_id)
-        if earlier is not None and hmac.compare_digest(earlier["body_mac"], body_mac):
+        own = earlier is not None and earlier["institution"] == signer.institution
+        if earlier is not None and own and hmac.compare_digest(earlier["body_mac"], body_mac):
             return _again(tx, ask, earlier, signer)
         ruling = decide_request(
             _consent_ask(ask, signer, reused=earlier is not None),
@@ -179,8 +182,6 @@ def _template(house: House, ask: ConsentRequest, signer: Signer, text: str) -> T
 
 def _again(tx: Transaction, ask: ConsentRequest, row: dict[str, Any], signer: Signer) -> Requested:
     """The same request sent again: the same document, no second leaf."""
-    if row["institution"] != signer.institution:
-        raise Rejected("request-id-reused")
     template, _ = open_request(tx.house, row)
     name = standing_row(tx, institutions, signer.institution)["name"]
     text = render(ask, tx.house.policy, name, signer.institution)
@@ -236,13 +237,23 @@ def lapse_due(house: House) -> int:
         return 0
 
     def act(tx: Transaction) -> int:
-        found = [_row(house, tx.conn, request) for request in due]
-        open_rows = [row for row in found if row is not None and row["state"] == "requested"]
-        for row in open_rows:
-            end_request(tx, row, Event.LAPSE)
-        return len(open_rows)
+        return sum(_lapse(tx, request) for request in due)
 
     return house.transact(act, seals=False)
+
+
+def _lapse(tx: Transaction, request: str) -> bool:
+    """Let one request lapse, unless it was answered since; a damaged row does not hold up the others."""
+    try:
+        row = _row(tx.house, tx.conn, request)
+    except EvidenceBroken:
+        metrics.EVIDENCE_BROKEN.labels("consent_requests").inc()
+        log.error("evidence.broken", table="consent_requests", key=request)
+        return False
+    if row is None or row["state"] != "requested" or tx.latest(rows.about(grants, row["consent"])) is not None:
+        return False
+    end_request(tx, row, Event.LAPSE)
+    return True
 
 
 def request_row(
@@ -266,12 +277,9 @@ def _row(house: House, conn: sa.Connection, request: str) -> dict[str, Any] | No
 def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:
     """The stored template and the canonical citizen number of a request, decrypted."""
     row_id = UUID(row["request"]).bytes
-    try:
-        key: DataKey = house.keyring.unwrap(row["tag"], LINK, VERSION, row["epoch"], row["data_key"])
-        template = parse_template(key.open("consent_requests", "document", row_id, row["document"]))
-        number = key.open("consent_requests", "citizen_number", row_id, row["citizen_number"]).decode()
-    except KeysError as error:
-        raise EvidenceBroken("a consent request does not open in its place") from error
+    key: DataKey = house.keyring.unwrap(row["tag"], LINK, VERSION, row["epoch"], row["data_key"])
+    template = parse_template(key.open("consent_requests", "document", row_id, row["document"]))
+    number = key.open("consent_requests", "citizen_number", row_id, row["citizen_number"]).decode()
     return template, number
 
 

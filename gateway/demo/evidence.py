@@ -65,7 +65,7 @@ def _tell_details(stage: Stage, leaf: Leaf, details: Any) -> None:
         "key": str(asked.get("subject", ""))[:8],
         "revisions": len(details.get("revisions", ())),
     }
-    stage.tell.plain(stage.tell.fitting(f"regulator.{leaf.type}", values), "  ")
+    stage.tell.item(stage.tell.fitting(f"regulator.{leaf.type}", values))
 
 
 def insider(stage: Stage, told: Told) -> None:
@@ -78,8 +78,8 @@ def insider(stage: Stage, told: Told) -> None:
     for number, name in enumerate(EDITS, start=1):
         caught = attempt(name, target, stage.home.insider)
         deed = tell.fitting(f"insider.{name}", {"index": indexes.get(name)})
-        tell.plain(f"{number}. {deed}")
-        tell.plain("→ " + _caught(stage, caught), "   ")
+        tell.item(deed, f"{number}.")
+        tell.item(_caught(stage, caught), "   →")
 
 
 def _caught(stage: Stage, caught: Caught) -> str:
@@ -125,7 +125,7 @@ def anybody(stage: Stage) -> str:
 
 
 def verify_words(stage: Stage) -> list[str]:
-    """The verifier's command without the interpreter: everything pinned, paths as a person here types them."""
+    """The verifier's command without the interpreter: everything pinned, paths as typed here."""
     files = stage.cast.files
     return [
         "-m",

@@ -16,11 +16,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
@@ -42,6 +42,9 @@ from ledger.log import Entry
 from ledger.merkle import leaf_hash
 from ledger.publish import read_published
 from ledger.verify.auditor import Trust, audit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _FILES: Final = ("config.toml", "passphrase")
 _FOLDERS: Final = ("custody", "log", "outside")
@@ -111,7 +114,7 @@ class Copy:
     def query(self, consent: str) -> Answer | Refused:
         """The bank's client against the copy's own gateway, without a network between them."""
         with self.opened() as house:
-            transport = httpx.WSGITransport(app=create_app(house, PublishingThread(house)))
+            transport = httpx.WSGITransport(app=_like_gunicorn(create_app(house, PublishingThread(house))))
             with httpx.Client(transport=transport) as http:
                 target = self.target
                 bank = BankClient(
@@ -135,6 +138,15 @@ class Copy:
         except Finding as finding:
             return Caught("verifier", finding.index, finding.message)
         raise DemoFailed(f"the verifier found nothing in {self.path}")
+
+
+def _like_gunicorn(app: WSGIApplication) -> WSGIApplication:
+    """The application with the raw request target that gunicorn hands on, which signatures cover."""
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return app({**environ, "RAW_URI": environ["PATH_INFO"]}, start_response)
+
+    return call
 
 
 def copy_state(target: Target, to: Path) -> Copy:

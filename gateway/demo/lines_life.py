@@ -28,11 +28,6 @@ LIFE: Final[Mapping[str, Line]] = MappingProxyType(
             "信用数据真实且公开：Statlog 德国信贷数据（H. Hofmann，UCI 机器学习库，CC BY 4.0）。"
             "人物均为虚构：姓名和公民身份号码不属于任何人。",
         ),
-        "welcome.cast": Line(
-            "Who takes part: {citizen}, a citizen; {bank}, a bank; {registrar}, who checks identities; "
-            "{regulator}, who oversees.",
-            "出场角色：公民{citizen}；银行{bank}；身份核验机构{registrar}；监管机构{regulator}。",
-        ),
         "home.found": Line(
             "An earlier demo is running (process {pid}). Stopping that one only.",
             "发现先前的演示仍在运行（进程 {pid}），只停止这一个。",

@@ -33,7 +33,7 @@ def placeholders(template: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
 
 
-def say(key: str, language: Language, **values: object) -> str:
+def say(key: str, language: Language, /, **values: object) -> str:
     """The line `key` with its placeholders filled.
 
     Raises KeyError for an unknown key and ValueError when the values are not exactly the placeholders.

@@ -29,7 +29,7 @@ class Narrator:
         self._number = 0
         self._width = max(40, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
 
-    def text(self, key: str, **values: object) -> str:
+    def text(self, key: str, /, **values: object) -> str:
         """A line of the story as text."""
         return say(key, self.language, **values)
 
@@ -56,15 +56,21 @@ class Narrator:
         self.step = self.text(f"{noun}.title")
         click.echo(f"\n{click.style(f'{self._number:>2} {self.step}', bold=True)}")
 
-    def line(self, key: str, **values: object) -> None:
+    def line(self, key: str, /, **values: object) -> None:
         """One thing that happened."""
         self.plain(self.text(key, **values))
 
-    def plain(self, text: str, deeper: str = "") -> None:
-        """Text of the story's own making, wrapped; `deeper` is put before each line."""
-        first = _INDENT + deeper
-        for row in wrap(text, self._width - width_of(first)):
-            click.echo(first + row)
+    def plain(self, text: str) -> None:
+        """Text of the story's own making, wrapped."""
+        for row in wrap(text, self._width - len(_INDENT)):
+            click.echo(_INDENT + row)
+
+    def item(self, text: str, mark: str = "-") -> None:
+        """One of several things: behind a mark, and wrapped beside it."""
+        before = f"{_INDENT}{mark} "
+        for row in wrap(text, self._width - len(before)):
+            click.echo(before + row)
+            before = " " * len(before)
 
     def command(self, command: str) -> None:
         """A line to copy: as it is, from the first column."""

@@ -51,6 +51,8 @@ SOURCE: Final = Name(synthetic_uscc(1), "Demo Loan Register", "示范信贷登�
 REGISTRAR: Final = Name(synthetic_uscc(2), "Demo Identity Office", "示范身份核验中心")
 BANK: Final = Name(synthetic_uscc(3), "Demo Bank", "示范银行")
 
+PARTIES: Final = (REGULATOR, REGISTRAR, BANK, SOURCE)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFiles:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import click
 
@@ -25,9 +24,9 @@ from gateway.config import CONFIG_NAME, Settings, format_config, load_settings
 from gateway.demo import evidence, server_process, story
 from gateway.demo.failure import DemoFailed
 from gateway.demo.home import Home, taken
-from gateway.demo.messages import Language, language_of
+from gateway.demo.messages import language_of
 from gateway.demo.narrator import Narrator
-from gateway.demo.parties import BANK, REGISTRAR, REGULATOR, SOURCE, Cast, make_cast
+from gateway.demo.parties import PARTIES, Cast, make_cast
 from gateway.demo.stage import Stage, chengxin, shown
 from gateway.house import House
 from gateway.logs import configure
@@ -60,7 +59,7 @@ def demo_command(state: State, once: bool, lang: str) -> None:
     chengxin --home /tmp/demo demo --lang zh --once
     """
     _refuse_outside_settings()
-    tell = Narrator(cast("Language", language_of(lang)))
+    tell = Narrator(language_of(lang))
     began = time.monotonic()
     with taken(DEFAULT_HOME if state.home is None else state.home) as home:
         try:
@@ -120,7 +119,7 @@ def _opened(home: Home, tell: Narrator) -> Iterator[tuple[House, Cast]]:
     house = open_house(load_settings(home.path))
     try:
         cast = make_cast(house, home.keys, format_vkey(vkey_of(house)))
-        names = [tell.pick(one.en, one.zh) for one in (REGULATOR, REGISTRAR, BANK, SOURCE)]
+        names = [tell.pick(one.en, one.zh) for one in PARTIES]
         tell.line("home.parties", names=tell.join(names), keys=shown(home.keys))
         yield house, cast
     finally:
@@ -155,7 +154,7 @@ def _server(home: Home, tell: Narrator, *, once: bool) -> Iterator[tuple[subproc
 
 
 def _started(home: Home) -> tuple[subprocess.Popen[bytes], Settings]:
-    """Start the server and wait until it is ready; on other ports when somebody took one of them meanwhile."""
+    """Start the server and wait until it is ready; on other ports when one was taken meanwhile."""
     for _ in range(server_process.ATTEMPTS):
         settings = load_settings(home.path)
         server = server_process.start(home)

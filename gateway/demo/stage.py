@@ -18,7 +18,7 @@ from gateway.config import Settings
 from gateway.demo.failure import DemoFailed
 from gateway.demo.home import Home
 from gateway.demo.narrator import Narrator
-from gateway.demo.parties import Cast, Citizen, Name
+from gateway.demo.parties import PARTIES, Cast, Citizen, Name
 from gateway.house import House
 from gateway.http.problems import problem
 
@@ -49,6 +49,11 @@ class Stage:
     def name(self, party: Name) -> str:
         """An institution's name in the story's language."""
         return self.tell.pick(party.en, party.zh)
+
+    def institution(self, uscc: str | None, registered: str | None) -> str:
+        """An institution's name in the story's language; as it is registered, when the story has none."""
+        known = next((party for party in PARTIES if party.uscc == uscc), None)
+        return registered or uscc or "" if known is None else self.name(known)
 
     def purpose(self, code: str) -> str:
         """A purpose's title in the story's language."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from consent.catalogue import Field
 from gateway.cli.common import progress
 from gateway.client import Access, Answer, ConsentRequested, Person, Recorded, Terms
 from gateway.demo.applicants import import_file
@@ -62,18 +63,23 @@ def import_records(stage: Stage) -> tuple[Invented, ...]:
     stage.home.source.mkdir(mode=0o700)
     write_private_file(stage.home.source / "applicants.csv", text.encode())
     tell.chapter("import")
-    tell.line("import.doing", rows=len(applicants))
+    tell.line("import.doing", rows=f"{len(applicants):,}")
     report = _ingest(stage, mapping, text)
     file = stage.home.source / "import-report.txt"
     file.write_text(format_report_text(report, tell.language), "utf-8")
-    tell.line("import.done", records=report.accepted, people=len(applicants), adverse=report.adverse)
+    tell.line(
+        "import.done",
+        records=f"{report.accepted:,}",
+        people=f"{len(applicants):,}",
+        adverse=report.adverse,
+    )
     for key, rule in (
         ("import.unauthorised", Rule.NOT_AUTHORISED),
         ("import.separate", Rule.SEPARATE_CONSENT),
         ("import.judgement", Rule.JUDGEMENT),
     ):
         tell.line(key, columns=tell.join(list(report.columns(rule))))
-    tell.line("import.again", unchanged=_ingest(stage, mapping, text).unchanged)
+    tell.line("import.again", unchanged=f"{_ingest(stage, mapping, text).unchanged:,}")
     tell.line("import.report", file=shown(file))
     return tuple(applicant.person for applicant in applicants)
 
@@ -209,16 +215,21 @@ def _show(stage: Stage, code: str, records: list[dict[str, Any]]) -> None:
     category = stage.house.policy.category(code)
     fields = {} if category is None else category.fields
     if not records:
-        tell.plain(tell.text("query.nothing", category=title), "  ")
+        tell.item(tell.text("query.nothing", category=title))
     for record in records:
-        said = [
-            f"{tell.pick(fields[name].en, fields[name].zh) if name in fields else name} {value}"
+        said = " · ".join(
+            f"{_title(stage, fields.get(name), name)} {str(value).replace('_', ' ')}"
             for name, value in record["fields"].items()
-        ]
-        line = tell.text("query.record", category=title, fields=tell.join(said))
+        )
+        line = tell.text("query.record", category=title, fields=said)
         if record["adverse"]:
             line += " " + tell.text("query.adverse", day=record["notified_on"])
-        tell.plain(line, "  ")
+        tell.item(line)
+
+
+def _title(stage: Stage, field: Field | None, name: str) -> str:
+    """What the catalogue calls a field, as it stands within a sentence."""
+    return name if field is None else stage.tell.pick(field.en[:1].lower() + field.en[1:], field.zh)
 
 
 def _beyond(stage: Stage, consent: str) -> int:
@@ -240,7 +251,7 @@ def _accesses(stage: Stage, citizen: Citizen) -> None:
         seen = accepted(client.accesses())
     for access in seen:
         when = access.at[:19].replace("T", " ") + " UTC"
-        tell.plain(tell.text("accesses.line", index=access.index, at=when, what=_seen(stage, access)), "  ")
+        tell.item(tell.text("accesses.line", index=access.index, at=when, what=_seen(stage, access)))
     tell.line("accesses.done", count=len(seen), proofs=sum(access.proven for access in seen))
 
 
@@ -249,7 +260,7 @@ def _seen(stage: Stage, access: Access) -> str:
     return stage.tell.fitting(
         f"seen.{access.type}",
         {
-            "institution": access.institution_name or access.institution or "",
+            "institution": stage.institution(access.institution, access.institution_name),
             "purpose": stage.purpose(access.purpose or ""),
             "categories": stage.categories(access.categories),
             "reason": stage.why(access.reason or ""),

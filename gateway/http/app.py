@@ -58,6 +58,7 @@ def create_app(house: House, publishing: PublishingThread) -> Flask:
     """The application on one house; `publishing` is started and stopped by the caller."""
     app = Flask("gateway", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a route answers what it was registered for
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     api = Api(app, house, publishing)

@@ -17,7 +17,8 @@ from keys.errors import KeysError
 
 B = TypeVar("B")
 JSON = "application/json"
-_PATH = re.compile(r"at `(\$[A-Za-z0-9_.\[\]]*)`")
+_PATH = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]*)`\Z")
+_UNKNOWN = "Object contains unknown field"
 
 
 class MalformedBody(Rejected):
@@ -43,8 +44,15 @@ def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
     try:
         return msgspec.convert(members, shape, strict=True), members
     except msgspec.ValidationError as error:
-        found = _PATH.search(str(error))
-        raise MalformedBody(found.group(1) if found else "$") from error
+        raise MalformedBody(_path(str(error))) from error
+
+
+def _path(message: str) -> str:
+    """The JSON path that ends msgspec's message. Before it may stand text of the request, a value or the
+    name of an unknown member, which could be written to look like a path; the latter may even end it.
+    """
+    found = None if message.startswith(_UNKNOWN) else _PATH.search(message)
+    return found.group(1) if found else "$"
 
 
 def reply(members: Mapping[str, Any], status: int = 200) -> Response:

@@ -15,7 +15,7 @@ import structlog
 from consent.decision import Standing
 from gateway import metrics, rows
 from gateway.errors import Rejected
-from gateway.tables import institutions
+from gateway.tables import institutions, operators
 from gateway.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -52,6 +52,17 @@ def require_standing(tx: Transaction, institution: str, role: str) -> None:
         raise Rejected("institution-suspended", f"institution {institution} is suspended")
     if role not in standing.roles:
         raise Rejected("role-not-permitted", f"institution {institution} has no role {role}")
+
+
+def require_active(tx: Transaction, institution: str, operator: str) -> None:
+    """`Rejected` unless operator and institution are both in good standing."""
+    for table, name, problem in (
+        (institutions, institution, "institution-suspended"),
+        (operators, operator, "operator-suspended"),
+    ):
+        standing = standings(tx, table, [name]).get(name)
+        if standing is None or not standing.active(tx.at):
+            raise Rejected(problem)
 
 
 def named(conn: sa.Connection) -> dict[str, str]:

@@ -17,7 +17,6 @@ from gateway.tables import data_keys, subject_index, subjects
 from gateway.transaction import Transaction
 from keys.blind import blind_index
 from keys.custody import Custody
-from keys.errors import KeysError
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -96,11 +95,8 @@ def _find(house: House, conn: sa.Connection, statement: sa.Select[Any], wanted: 
 
 
 def _open(house: House, row: sa.Row[Any]) -> Subject:
-    try:
-        link = house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
-        tag = link.open("subjects", "tag", row.subject, row.tag)
-    except KeysError as error:
-        raise EvidenceBroken("a subject's key or tag does not open in its place") from error
+    link = house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
+    tag = link.open("subjects", "tag", row.subject, row.tag)
     return Subject(row.subject, tag, link, row.subject != house.decoy.subject)
 
 

@@ -13,7 +13,7 @@ said in the ledger too (`query.undelivered`) and answered with 503.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 class Answer:
     """What leaves: the answer and the receipt that covers it."""
 
-    answer: dict[str, Any]
+    answer: dict[str, Any] = field(repr=False)
     receipt: str
 
 

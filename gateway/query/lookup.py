@@ -20,7 +20,8 @@ from gateway.people.subjects import Subject, find_by_tag, identity_of
 from gateway.query.request import Ask, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
-from keys.errors import BadIdentifier, KeysError
+from keys.errors import BadIdentifier
+from ledger.log import TAG_SIZE
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -53,29 +54,38 @@ def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Fo
     person = asked is not decoy
     own = person and asked.recipient == signer.institution
     row = asked if own else decoy
+    tag = one_time
     try:
-        subject = find_by_tag(house, conn, row.tag)
+        tag = _tag_of(asked) if person else one_time
+        subject = find_by_tag(house, conn, _tag_of(row))
         evidence = _verify(house, conn, row, subject, decoy=not own)
         matches = _matches(house, conn, subject, query.person_check)
         about = subject.subject
-    except (EvidenceBroken, KeysError):  # refused under the lock, for this ask alone
+    except EvidenceBroken:  # refused under the lock, for this ask alone
         about, evidence, matches = house.decoy.subject, None, None
     return Found(
-        tag=asked.tag if person and len(asked.tag) == len(one_time) else one_time,
+        tag=tag,
         subject=about,
         consent_id=row.consent,
         consent=evidence.consent if own and evidence is not None else None,
         stored=row.document,
         effective=evidence.enrolment.effective if evidence is not None else 0,
         person_matches=matches,
-        broken=evidence is None,
+        broken=own and evidence is None,
     )
+
+
+def _tag_of(row: sa.Row[Any]) -> bytes:
+    """The tag in a grant's row: SQLite keeps whatever an intruder leaves there."""
+    if not isinstance(row.tag, bytes) or len(row.tag) != TAG_SIZE:
+        raise EvidenceBroken("a grant's tag is none")
+    return row.tag
 
 
 def _verify(
     house: House, conn: sa.Connection, row: sa.Row[Any], subject: Subject, *, decoy: bool
 ) -> Evidence:
-    """The verified evidence of one grant. `EvidenceBroken` or `KeysError` when it is broken."""
+    """The verified evidence of one grant. `EvidenceBroken` when it is broken."""
     keys = conn.execute(KEYS, {"of": subject.subject})
     key = keys.mappings().one_or_none()
     if key is None:

@@ -8,7 +8,7 @@ guessed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,7 +19,7 @@ class Record:
     """
 
     category: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     shown_until: int | None
 
 

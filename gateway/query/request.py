@@ -7,7 +7,7 @@ freely can reach a leaf in clear: ids are UUIDs, purposes two digits, categories
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -25,14 +25,25 @@ PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CaseRef = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a request. Its repr is its type alone: bodies name persons, and reprs end up in logs."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for rich, which msgspec would otherwise tell every member."""
+        return []
+
+
+class Person(Body, frozen=True):
     """Whom the asker means: a citizen number (公民身份号码) and, if it likes, the name."""
 
     citizen_number: CitizenNumber
     name: PersonName | None = None
 
 
-class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Query(Body, frozen=True):
     """`POST /v1/queries`."""
 
     query_id: Uuid
@@ -89,6 +100,6 @@ class Ask:
     """One query on its way through the turnstile."""
 
     query: Query
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     signer: Signer
     found: Found

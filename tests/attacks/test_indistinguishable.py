@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from itertools import count
 from typing import Any
@@ -45,8 +46,8 @@ from gateway.records.rows import Record
 from gateway.tables import grants, subject_index
 from keys.canonical import canonical, parse_canonical, unb64u
 from keys.instant import format_instant
-from tests.attacks.raw import Got, send
 from tests.attacks.trace import Step, Tracer
+from tests.gateway.kit import prepare
 from tests.gateway.world import DAY_MS, SOURCE, World
 
 _RANDOM = frozenset(
@@ -96,6 +97,21 @@ def _record(one: Any) -> Record:
     fields = {"purpose": "education", "amount": 2096, "currency": "DEM", "duration_months": 12}
     day, reference = date(2020, 1, 2), f"R-{one.citizen_number}"
     return Record(2, one.citizen_number, one.name, "loan", SOURCE, reference, day, None, None, False, fields)
+
+
+@dataclass(frozen=True)
+class Got:
+    """One HTTP response, headers in their order."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def _send(world: World, method: str, path: str, body: object = None) -> Got:
+    reply = prepare(world, world.bank_key, method, path, body).send()
+    headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in reply.headers.raw]
+    return Got(reply.status_code, headers, reply.content)
 
 
 # --- the queries ---
@@ -185,7 +201,7 @@ def _query(world: World, consent: str, check: dict[str, object]) -> Case:
             "categories": ["loan", "repayment"],
             "answer": "report",
         } | check
-        return send(world, "POST", "/v1/queries", body, world.bank_key)
+        return _send(world, "POST", "/v1/queries", body)
 
     return ask
 
@@ -251,7 +267,7 @@ def _request(world: World, one: Any, at: int, categories: list[str], named: bool
             "retention_days": 30,
             "language": "zh-CN",
         }
-        return send(world, "POST", "/v1/consent-requests", body, world.bank_key)
+        return _send(world, "POST", "/v1/consent-requests", body)
 
     return ask
 
@@ -277,7 +293,7 @@ def test_looking_at_a_request_cannot_tell_nobodys_from_anothers(world: World, tr
 
 
 def _look(world: World, path: str) -> Case:
-    return lambda: send(world, "GET", path, None, world.bank_key)
+    return lambda: _send(world, "GET", path)
 
 
 # --- what is compared ---

@@ -13,9 +13,10 @@ from gateway.consents.withdraw import withdraw
 from gateway.errors import Rejected
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import MalformedBody, problem_reply, read_body, reply
+from gateway.institutions.standing import require_active
 from gateway.people.citizens import Citizen
 from gateway.query.request import Signer
-from gateway.transaction import Nonce
+from gateway.transaction import Nonce, Transaction
 from keys.blind import canonical_citizen_number
 from keys.canonical import parse_canonical
 from keys.errors import BadIdentifier
@@ -98,11 +99,16 @@ def _consents(api: Api) -> None:
 
 
 def _spent(api: Api, party: Signer | tuple[Citizen, Nonce]) -> Viewer:
-    """The party, once the nonce of its request is spent."""
+    """The party, once the nonce of its request is spent; an operator without standing looks at nothing."""
     viewer: Viewer
     if isinstance(party, Signer):
         viewer, nonce = party, party.nonce
     else:
         viewer, nonce = party
-    api.house.transact(lambda _tx: None, seals=False, nonce=nonce)
+
+    def act(tx: Transaction) -> None:
+        if isinstance(viewer, Signer):
+            require_active(tx, viewer.institution, viewer.operator)
+
+    api.house.transact(act, seals=False, nonce=nonce)
     return viewer

@@ -73,7 +73,7 @@ def test_a_policy_of_ones_own_is_taken_and_a_wrong_one_refused(shell: Shell) -> 
     shell.ok("init", *(part for file in shipped for part in ("--policy", file)))
 
 
-def test_serve_serves_until_it_is_told_to_stop(shell: Shell) -> None:
+def test_serve_serves_until_it_is_told_to_stop(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     shell.ok("init", "--demo", "--port", port, "--metrics-port", free_port())
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHENGXIN_")}
@@ -84,6 +84,11 @@ def test_serve_serves_until_it_is_told_to_stop(shell: Shell) -> None:
                 assert http.get(f"http://localhost:{port}/healthz").json() == {"status": "ok"}
                 keys = http.get(f"http://localhost:{port}/v1/keys").json()
             assert keys["vkey"] == shell.ok("ledger", "vkey").strip()
+            assert f"port {port} is in use" in shell.fails("serve")
+            monkeypatch.setenv("CHENGXIN_PORT", str(free_port()))
+            monkeypatch.setenv("CHENGXIN_METRICS_PORT", str(free_port()))
+            assert "a server is running on this home" in shell.fails("serve")
+            monkeypatch.undo()
             size = shell.json("ledger", "checkpoint")["size"]
             shell.ok("regulator", "keygen", "--out", shell.file("r.jwk"))
             shell.ok("institution", "add", "91990000DEMA00001L", "--name", "Bank", "--sector", "finance")

@@ -1,4 +1,4 @@
-"""The log from the outside: checkpoints and proofs that verify, exports that replay, what `show` lets through."""
+"""The log from the outside: checkpoints, proofs, exports that replay, and what `show` lets through."""
 
 from __future__ import annotations
 

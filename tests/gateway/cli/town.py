@@ -204,7 +204,8 @@ def second(
 ) -> list[object]:
     """The arguments with which a second officer signs a draft."""
     return ["registrar", "certify", shell.file(draft_file),
-            "--registrar-key", shell.file("registrar.jwk.pub"), "--key", shell.file(f"{officer}.jwk"), "--officer", shell.file(f"{officer}.cert"),
+            "--registrar-key", shell.file("registrar.jwk.pub"),
+            "--key", shell.file(f"{officer}.jwk"), "--officer", shell.file(f"{officer}.cert"),
             "--person", shell.person(person), "--out", shell.file(out)]  # fmt: skip
 
 
@@ -218,7 +219,7 @@ def enrol(shell: Shell, person: Person, name: str, *, alg: str = "Ed25519") -> N
 
 
 def import_records(shell: Shell) -> Any:
-    """The source's file: a religion that nobody may store, and an adverse record whose person was not told."""
+    """A source's file: a religion that nobody may store, and an adverse record nobody was told of."""
     first, other, *_ = PEOPLE
     rows = [
         "id,name,contract,happened,told,history,years,faith",
@@ -233,7 +234,8 @@ def import_records(shell: Shell) -> Any:
 def ask(shell: Shell, person: Person, out: str, *more: object, key: str = "operator") -> Any:
     """The bank asks for a consent; the request file is `out`."""
     return shell.json("consent", "request", "--key", shell.file(f"{key}.jwk"),
-                      "--person", shell.person(person), "--purpose", "01", "--category", "repayment", "--category", "employment",
+                      "--person", shell.person(person), "--purpose", "01",
+                      "--category", "repayment", "--category", "employment",
                       "--out", shell.file(out), *more)  # fmt: skip
 
 
