@@ -85,6 +85,7 @@ class Worker:
         self.publishing.publish_now()
         self.publishing.start()
         self.housekeeping.start()
+        log.info("serving", url=self.house.settings.public_url, log=self.house.origin)
 
     def stop(self) -> None:
         """Publish what is left, end the threads, give the lock back."""
@@ -107,7 +108,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         """One worker: SQLite has one writer, and group commit shares its commits among the threads."""
         settings = self._settings
         chosen: dict[str, Any] = {
-            "bind": [f"{_bracketed(address)}:{settings.port}" for address in addresses(settings)],
+            "bind": [f"{_bracketed(address)}:{settings.port}" for address in settings.addresses],
             "workers": 1,
             "worker_class": "gthread",
             "threads": settings.threads,
@@ -151,14 +152,6 @@ def serve(settings: Settings) -> None:
         house.engine.dispose()
         house.custody.close()
     _Gunicorn(settings).run()
-
-
-def addresses(settings: Settings) -> list[str]:
-    """The addresses to bind: `localhost` is both loopback addresses."""
-    found: list[str] = []
-    for host in settings.host:
-        found += ["127.0.0.1", "::1"] if host == "localhost" else [host]
-    return list(dict.fromkeys(found))
 
 
 def _bracketed(address: str) -> str:

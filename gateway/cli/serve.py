@@ -37,4 +37,4 @@ def _require_free(address: str, port: int, setting: str) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 fail(f"{address} port {port} is in use: stop what listens there, or set another {setting}")
-            raise
+            fail(f"{address} cannot be listened on ({error.strerror}): set host to addresses of this machine")
