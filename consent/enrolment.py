@@ -9,7 +9,7 @@ only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
@@ -102,7 +102,7 @@ class VerifiedEnrolment:
     """What a certificate proves. `salt` is raw; `at` and `effective` are ms; `officers` ascending."""
 
     person: str
-    salt: bytes
+    salt: bytes = field(repr=False)  # the number can be tried against the hash once both are known
     thumbprint: str
     key: PublicKey
     registrar: str

@@ -44,9 +44,20 @@ Instant = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of the values that travel as canonical JSON; `TIMES` names the members that are instants."""
+    """Base of the values that travel as canonical JSON; `TIMES` names the members that are instants.
+
+    The repr is the type alone, since reprs end up in logs: a withdrawal holds a citizen's own words, and a
+    certificate what a citizen number can be tried against.
+    """
 
     TIMES: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for rich, which msgspec would otherwise tell every member."""
+        return []
 
 
 D = TypeVar("D", bound=Document)

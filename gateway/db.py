@@ -39,6 +39,7 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "checkin", _end_sqlite)
     return engine
 
 
@@ -51,6 +52,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     writes = connection.get_execution_options().get("chengxin_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _end_sqlite(connection: Any, _record: object) -> None:
+    """A COMMIT that failed may leave its transaction open, with the write lock, and SQLAlchemy takes it for
+    ended.
+    """
+    if connection is not None and connection.in_transaction:
+        connection.rollback()
 
 
 @contextmanager

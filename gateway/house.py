@@ -113,13 +113,17 @@ class House:
             head = lock_head(conn, self.shard)
             self._require_onward(head)
             tx = self._transaction(conn, head)
-            if any(_seals(slot) for slot in batch):
+            # What seals nothing goes first: a regulator who joins in this batch is sealed to by its rest.
+            for slot in batch:
+                if not _seals(slot):
+                    _run_in_savepoint(tx, slot)
+            rest = [slot for slot in batch if _seals(slot)]
+            if rest:
                 self._announce(tx, head)
             groups: dict[Callable[..., Any], list[Slot[Any, Any]]] = defaultdict(list)
-            for slot in batch:
+            for slot in rest:
                 groups[slot.handler].append(slot)
-            singles = groups.pop(run_singly, [])
-            for slot in singles:
+            for slot in groups.pop(run_singly, []):
                 _run_in_savepoint(tx, slot)
             for handler, slots in groups.items():
                 outcomes = handler(tx, [slot.payload for slot in slots])
@@ -127,16 +131,17 @@ class House:
                     slot.result = outcome
             after = tx.appender.flush()
             self._commit(conn, head, after)
-        self.seen, self.sealing = after, tx.sealing or self.sealing
+        self.seen, self.sealing = after, tx.sealing or (None if tx.joined else self.sealing)
         metrics.HEAD.set(after.size)
 
     def _announce(self, tx: Transaction, head: Head) -> None:
         """Have a sealing key that today's regulators can open, announced by a leaf before its first use.
 
-        While nobody else has appended, no regulator can have come since the last one.
+        While nobody else has appended, no regulator can have come since the last one but in this process
+        itself, whose transaction says so.
         """
         current = self.sealing
-        if current is None or head != self.seen or not current.is_of(tx.at):
+        if current is None or tx.joined or head != self.seen or not current.is_of(tx.at):
             regulators = regulators_of(tx)
             if not regulators:
                 return

@@ -97,6 +97,7 @@ def initialise(
         custody = create_file_custody(settings.custody_dir, passphrase, random)
         for name, kind in _CUSTODY_KEYS:
             custody.generate(name, kind)
+        _make_private(sqlite_path(settings))
         db.migrate(settings.database_url)
         engine = db.open_engine(settings.database_url)
         house = _found(settings, engine, custody, policy, clock, random)
@@ -221,6 +222,12 @@ def _policy_in_force(conn: sa.Connection) -> PolicyBundle:
     if stored is None or policy_hash(policy := parse_policy(stored)) != body.policy:
         raise EvidenceBroken("the stored policy is not the one that the ledger names")
     return policy
+
+def _make_private(database: Path | None) -> None:
+    """An empty SQLite file that only its owner may read; SQLite gives -wal and -shm the same mode."""
+    if database is not None:
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
 
 def sqlite_path(settings: Settings) -> Path | None:
     """The SQLite file of the installation, or None on another engine."""

@@ -49,6 +49,7 @@ class Transaction:
         self.appender = appender
         self.at = at
         self.sealing: SealingKey | None = None
+        self.joined = False  # a regulator did: what is sealed from here on is sealed to them too
 
     def append(
         self,

@@ -52,7 +52,7 @@ class Decline(Body, frozen=True):
     """`POST /v1/consent-requests/{id}/decline`, signed by the citizen's key."""
 
     request_id: Uuid
-    document_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    document_sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Grant(Body, frozen=True):

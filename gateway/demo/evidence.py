@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.client.keyfile import read_jwk, read_public_key
+from gateway.demo.copies import Caught, Target
 from gateway.demo.failure import DemoFailed
-from gateway.demo.insider import EDITS, Caught, Target, attempt
+from gateway.demo.insider import EDITS, attempt
 from gateway.demo.parties import BANK, REGISTRAR, REGULATOR
 from gateway.demo.server_process import command
 from gateway.demo.stage import Stage, python, shown
@@ -80,6 +82,7 @@ def insider(stage: Stage, told: Told) -> None:
         deed = tell.fitting(f"insider.{name}", {"index": indexes.get(name)})
         tell.item(deed, f"{number}.")
         tell.item(_caught(stage, caught), "   →")
+    target.before_withdrawal.unlink()
 
 
 def _caught(stage: Stage, caught: Caught) -> str:
@@ -111,26 +114,31 @@ def _target(stage: Stage, told: Told) -> Target:
     )
 
 
-def anybody(stage: Stage) -> str:
-    """The exported ledger verifies offline; returns the line that does it, to copy."""
+def anybody(stage: Stage) -> None:
+    """The exported ledger verifies offline; the line that does it, and one that finds the forgery."""
     tell = stage.tell
     tell.chapter("export")
-    words = verify_words(stage)
+    words = verify_words(stage, stage.home.export)
     found = json.loads(run([sys.executable, *words, "--json"]))
     if not found.get("ok"):
         raise DemoFailed("the exported ledger does not verify")
     tell.line("export.done", directory=shown(stage.home.export), size=found["size"])
     tell.line("export.verified", size=found["size"], opened=found["opened"])
-    return python(*words)
+    tell.gap()
+    tell.line("verify.copy")
+    tell.command(python(*words))
+    tell.gap()
+    tell.line("verify.forged", number=list(EDITS).index("forge") + 1)
+    tell.command(python(*verify_words(stage, stage.home.insider / "forge")))
 
 
-def verify_words(stage: Stage) -> list[str]:
+def verify_words(stage: Stage, directory: Path) -> list[str]:
     """The verifier's command without the interpreter: everything pinned, paths as typed here."""
     files = stage.cast.files
     return [
         "-m",
         "ledger.verify",
-        shown(stage.home.export),
+        shown(directory),
         "--vkey",
         format_vkey(stage.pins.vkey),
         "--registrar",

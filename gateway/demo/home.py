@@ -94,7 +94,8 @@ class Home:
         found = [path for path in self.path.iterdir() if path.name != _LOCK]
         if found and not self.is_the_demos():
             raise DemoFailed(
-                f"{self.path} holds something that no demo made: nothing was touched, choose another --home"
+                f"{self.path} holds something that no demo made, so nothing was touched: "
+                "remove it, or choose another home"
             )
         if _is_held(self.path / PUBLISHER_LOCK):
             raise DemoFailed(f"a server that no demo started runs on {self.path}: stop it first")

@@ -110,6 +110,10 @@ EVIDENCE: Final[Mapping[str, Line]] = MappingProxyType(
             "Check it yourself. Copy this line:",
             "请亲自核验，复制这一行：",
         ),
+        "verify.forged": Line(
+            "And the ledger that the insider signed in attempt {number}, which says WRONG:",
+            "再核验内部人员在第 {number} 种手法中签署的账本，结果为 WRONG：",
+        ),
         "after.try": Line(
             "Look further. For example:",
             "继续查看，例如：",

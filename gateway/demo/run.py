@@ -101,10 +101,7 @@ def _tell_all(tell: Narrator, home: Home, began: float, *, once: bool) -> None:
             evidence.export(stage)
             evidence.regulator(stage, told)
             evidence.insider(stage, told)
-            line = evidence.anybody(stage)
-            tell.gap()
-            tell.line("verify.copy")
-            tell.command(line)
+            evidence.anybody(stage)
             _how_to_go_on(stage, told, server, once=once)
     if once:
         tell.line("server.once", home=shown(home.path))

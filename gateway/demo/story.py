@@ -17,8 +17,8 @@ from consent.catalogue import Field
 from gateway.cli.common import progress
 from gateway.client import Access, Answer, ConsentRequested, Person, Recorded, Terms
 from gateway.demo.applicants import import_file
+from gateway.demo.copies import back_up
 from gateway.demo.data import demo_text
-from gateway.demo.insider import back_up
 from gateway.demo.parties import BANK, DAY_MS, REGISTRAR, Citizen, make_citizen, write_private_file
 from gateway.demo.people import Person as Invented
 from gateway.demo.stage import Stage, accepted, refused, shown
@@ -223,7 +223,7 @@ def _show(stage: Stage, code: str, records: list[dict[str, Any]]) -> None:
         )
         line = tell.text("query.record", category=title, fields=said)
         if record["adverse"]:
-            line += " " + tell.text("query.adverse", day=record["notified_on"])
+            line += tell.pick(" ", "") + tell.text("query.adverse", day=record["notified_on"])
         tell.item(line)
 
 
@@ -251,7 +251,7 @@ def _accesses(stage: Stage, citizen: Citizen) -> None:
         seen = accepted(client.accesses())
     for access in seen:
         when = access.at[:19].replace("T", " ") + " UTC"
-        tell.item(tell.text("accesses.line", index=access.index, at=when, what=_seen(stage, access)))
+        tell.item(tell.text("accesses.line", index=f"{access.index:>4}", at=when, what=_seen(stage, access)))
     tell.line("accesses.done", count=len(seen), proofs=sum(access.proven for access in seen))
 
 

@@ -34,6 +34,7 @@ def publish_key(tx: Transaction, use: str, public: Jwk, kid: str, holder: str) -
     )
     if tx.conn.execute(taken).first() is not None:
         raise Rejected("already-answered", f"a {use} key of {holder}, or this very key, is published already")
+    tx.joined |= use == "regulator"
     entry = tx.append(
         "key.published",
         {"use": use, "kid": kid, "public": dict(public), "holder": holder},
@@ -68,8 +69,9 @@ def registrar_key(house: House, conn: sa.Connection, registrar: str) -> PublicKe
 
 
 def regulators_of(tx: Transaction) -> tuple[Regulator, ...]:
-    """Every regulator's registered X25519 key, ordered by its leaf."""
+    """Every regulator's registered X25519 key, ordered by thumbprint, as `key.sealing` lists them."""
     found = published(tx.house, tx.conn, "regulator")
     return tuple(
-        Regulator(row["kid"], unb64u(parse_canonical(row["public"].encode())["x"], 32)) for row in found
+        Regulator(row["kid"], unb64u(parse_canonical(row["public"].encode())["x"], 32))
+        for row in sorted(found, key=lambda row: str(row["kid"]))
     )

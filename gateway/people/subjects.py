@@ -6,6 +6,7 @@ is known: the decoy's row is fetched with every look-up and stands in where ther
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,16 @@ def kid_lookup(custody: Custody, thumbprint: bytes) -> bytes:
 
 
 def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Subject:
-    """The subject of a canonical citizen number, or the decoy."""
-    return _find(house, conn, BY_NUMBER, number_lookup(house.custody, citizen_number))
+    """The subject of a canonical citizen number, or the decoy.
+
+    `EvidenceBroken` when the index leads to somebody else: whoever can write to it could otherwise have one
+    person enrolled, or one person's records stored, as another.
+    """
+    subject = _find(house, conn, BY_NUMBER, number_lookup(house.custody, citizen_number))
+    number, _name = identity_of(house, conn, subject.subject)
+    if not hmac.compare_digest(number.encode(), citizen_number.encode()) and subject.known:
+        raise EvidenceBroken("the index of citizen numbers leads to another person")
+    return subject
 
 
 def find_by_tag(house: House, conn: sa.Connection, tag: bytes) -> Subject:

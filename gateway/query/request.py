@@ -15,11 +15,12 @@ import msgspec
 from consent.document import Consent
 from gateway.transaction import Nonce
 
-Uuid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-PurposeCode = Annotated[str, msgspec.Meta(pattern="^[0-9]{2}$")]
-CategoryCode = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
+# `\Z`, not `$`: the latter lets a final newline through, which no leaf can hold.
+Uuid = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+PurposeCode = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{2}\Z")]
+CategoryCode = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
 Categories = Annotated[tuple[CategoryCode, ...], msgspec.Meta(min_length=1, max_length=32)]
-AnswerKind = Annotated[str, msgspec.Meta(pattern="^(report|predicate:[a-z0-9-]{1,48})$")]
+AnswerKind = Annotated[str, msgspec.Meta(pattern=r"\A(report|predicate:[a-z0-9-]{1,48})\Z")]
 CitizenNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CaseRef = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -51,7 +52,7 @@ class Query(Body, frozen=True):
     categories: Categories
     answer: AnswerKind
     consent_id: Uuid | None = None
-    statute: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,48}$")] | None = None
+    statute: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,48}\Z")] | None = None
     person_check: Person | None = None
     case_ref: CaseRef | None = None
 

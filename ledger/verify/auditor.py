@@ -85,6 +85,9 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         progress(index + 1, checkpoint.size)
     if not counts:
         raise Finding(None, "opened-first", "the log is empty: it was never opened")
+    if opener is not None and ("regulator", opener.kid) not in world.keys:
+        # An operator with a regulator of their own making would otherwise have nothing opened, and pass.
+        raise Finding(None, "regulator-published", "the log never published the regulator's key given")
     _check_keys_file(directory, trust.vkey, world)
     return Summary(
         origin=checkpoint.origin,

@@ -41,6 +41,13 @@ def _registrar_published(_: Leaf, body: SubjectEnrolled, world: World) -> str | 
     return None if body.registrar in holders else "the registrar's key was not published before"
 
 
+def _registrar_standing(leaf: Leaf, body: SubjectEnrolled, world: World) -> str | None:
+    registrar = world.institutions.get(body.registrar)
+    if registrar is None or (registrar.stands(leaf.at) and "registrar" in registrar.roles):
+        return None
+    return "the registrar was suspended at that time, or is registered as something else"
+
+
 def _registrar_pinned(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
     return (
         None
@@ -169,6 +176,7 @@ def _grant_live(_: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) 
 
 REGISTRAR_ACTS = Rule("registrar-acts", _registrar_acts)
 REGISTRAR_PUBLISHED = Rule("registrar-published", _registrar_published)
+REGISTRAR_STANDING = Rule("registrar-standing", _registrar_standing)
 REGISTRAR_PINNED = Rule("registrar-pinned", _registrar_pinned)
 ONE_LIVE_KEY = Rule("one-live-key", _one_live_key)
 CERTIFICATE_ONCE = Rule("certificate-once", _certificate_once)

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from keys.blind import canonical_citizen_number
 from keys.canonical import canonical, parse_canonical, sha256, sha256_hex, tagged_hash, unb64u
 from keys.errors import BadSignature, KeysError, Malformed
 from keys.instant import parse_instant
@@ -147,14 +148,16 @@ def read_enrolment(certificate: object) -> tuple[Enrolment, PublicKey]:
     key = parse_public_jwk(enrolment.jwk)
     if key.kid != enrolment.key:
         raise Malformed("the certificate names another thumbprint than its key's")
+    if enrolment.effective < enrolment.at:
+        raise Malformed("the certificate's key acts before the certificate was made")
     return enrolment, key
 
 
 def check_certificate(certificate: object, registrar: str, pinned: Iterable[PublicKey]) -> None:
     """Two officers of `registrar`, each certified by a pinned key of it, signed this one document.
 
-    The officers are distinct, their keys distinct, in the order of their ids, and certified at the document's
-    `at`.
+    The officers are distinct, in the order of their ids, their keys nobody else's, and certified at the
+    document's `at`.
     """
     pinned = tuple(pinned)
     held = read(certificate, Certificate)
@@ -166,8 +169,9 @@ def check_certificate(certificate: object, registrar: str, pinned: Iterable[Publ
     if (first, second) != enrolment.officers or first >= second:
         raise BadSignature("the certificate names other officers than those who signed")
     keys = [parse_public_jwk(officer.jwk) for officer in officers]
-    if keys[0].kid == keys[1].kid:
-        raise BadSignature("both officers signed with one key")
+    others = {enrolment.key, *(key.kid for key in pinned)}
+    if keys[0].kid == keys[1].kid or not others.isdisjoint(key.kid for key in keys):
+        raise BadSignature("two of registrar, officers and citizen share a key")
     signed, at = canonical(held.document), parse_instant(enrolment.at)
     for officer, key, token in zip(officers, keys, held.signatures, strict=True):
         if not parse_instant(officer.not_before) <= at < parse_instant(officer.not_after):
@@ -208,6 +212,14 @@ def proof_hash(proof: str) -> str:
 def key_commitment(salt: str, kid: str) -> str:
     """Hex SHA-256(salt || raw thumbprint) over a base64url salt of 16 bytes and an RFC 7638 thumbprint."""
     return sha256(unb64u(salt, SALT_SIZE) + thumbprint_bytes(kid)).hex()
+
+
+def person_hash(salt: str, citizen_number: str) -> str:
+    """Hex SHA-256(salt || citizen number (公民身份号码) in its one form) over a base64url salt of 16 bytes.
+
+    Raises BadIdentifier for what is no citizen number.
+    """
+    return sha256_hex(unb64u(salt, SALT_SIZE) + canonical_citizen_number(citizen_number).encode("ascii"))
 
 
 def revision_commitment(salt: str, revisions: list[str]) -> str:

@@ -62,14 +62,14 @@ def _certificate_same(leaf: Leaf, shown: tuple[ConsentGranted, Granted], world: 
     return "the certificate is not the one that the person was enrolled with"
 
 
-def _certificate_document(_: Leaf, shown: tuple[SubjectEnrolled, Enrolled], world: World) -> str | None:
+def _certificate_document(leaf: Leaf, shown: tuple[SubjectEnrolled, Enrolled], world: World) -> str | None:
     body, held = shown
     enrolment, _key = d.read_enrolment(held.certificate)
     if enrolment.gateway != world.origin:
         return "the certificate was made for another gateway"
     if (enrolment.registrar, enrolment.assurance) != (body.registrar, body.assurance):
         return "the certificate says another registrar or assurance than the leaf"
-    return None
+    return "the certificate was made after it was used" if leaf.at < enrolment.at else None
 
 
 def _certificate(leaf: Leaf, shown: Certified, world: World) -> str | None:
@@ -91,6 +91,14 @@ def _commitment(_: Leaf, shown: Certified, __: World) -> str | None:
     if d.key_commitment(held.commitment_salt, key.kid) == body.commitment:
         return None
     return "the commitment is to another key than the certified one"
+
+
+def _citizen_key_once(leaf: Leaf, shown: Certified, world: World) -> str | None:
+    """A certificate has many spellings (a second signature, another `at`); the key it certifies has one."""
+    if subject_of(leaf, world).key is not None:
+        return None
+    _enrolment, key = d.read_enrolment(shown[1].certificate)
+    return "the key was enrolled for another person before" if key.kid in world.citizen_keys else None
 
 
 def _requested_document(_: Leaf, shown: tuple[ConsentAsked, Requested], world: World) -> str | None:
@@ -177,9 +185,25 @@ def _request_members(_: Leaf, shown: tuple[QueryDisclosed, Disclosed], world: Wo
         return "the request has another id or purpose than the leaf"
     if grant.consent_id and request.get("consent_id") != grant.consent_id:
         return "the request named another consent"
+    if request.get("answer") != grant.answer:
+        return "the request asked for another kind of answer"
     if not isinstance(asked, list) or any(category not in asked for category in body.categories):
         return "the answer covers a category that was not asked for"
     return None
+
+
+def _request_person(leaf: Leaf, shown: tuple[QueryDisclosed, Disclosed], world: World) -> str | None:
+    """Where the bank said whom it means, the certificate must have been made for that person: records of one
+    person attached to the tag of another show here.
+    """
+    named, certified = shown[1].request.get("person_check"), subject_of(leaf, world).person
+    if named is None or certified is None:
+        return None
+    number = named.get("citizen_number") if isinstance(named, dict) else None
+    salt, person = certified
+    if isinstance(number, str) and d.person_hash(salt, number) == person:
+        return None
+    return "the answer is about another person than the bank asked for"
 
 
 def _revisions(_: Leaf, shown: tuple[QueryDisclosed, Disclosed], __: World) -> str | None:
@@ -205,7 +229,10 @@ def _other_member(document: d.ConsentTemplate, body: object, members: tuple[str,
 
 
 def _know_key(leaf: Leaf, shown: Certified, world: World) -> None:
-    subject_of(leaf, world).key = d.read_enrolment(shown[1].certificate)[1]
+    subject = subject_of(leaf, world)
+    enrolment, subject.key = d.read_enrolment(shown[1].certificate)
+    subject.person = (enrolment.salt, enrolment.person)
+    world.citizen_keys.add(subject.key.kid)
 
 
 def _know_consent(leaf: Leaf, shown: tuple[ConsentGranted, Granted], world: World) -> None:
@@ -227,6 +254,7 @@ class Row(NamedTuple):
 
 CERTIFICATE: Final = Rule("certificate", _certificate)
 COMMITMENT: Final = Rule("commitment", _commitment)
+CITIZEN_KEY_ONCE: Final = Rule("citizen-key-once", _citizen_key_once)
 
 EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
     {
@@ -237,6 +265,7 @@ EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
                 Rule("certificate-document", _certificate_document),
                 CERTIFICATE,
                 COMMITMENT,
+                CITIZEN_KEY_ONCE,
             ),
             _know_key,
         ),
@@ -247,6 +276,7 @@ EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
                 Rule("certificate-same", _certificate_same),
                 CERTIFICATE,
                 COMMITMENT,
+                CITIZEN_KEY_ONCE,
                 Rule("consent-document", _consent_document),
                 Rule("consent-hash", _consent_hash),
                 Rule("consent-key", _consent_key),
@@ -265,6 +295,7 @@ EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
             (
                 Rule("request-hash", _request_hash),
                 Rule("request-members", _request_members),
+                Rule("request-person", _request_person),
                 Rule("revisions", _revisions),
             ),
             _nothing,

@@ -70,6 +70,7 @@ REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
                 DETAILS,
                 c.REGISTRAR_ACTS,
                 c.REGISTRAR_PUBLISHED,
+                c.REGISTRAR_STANDING,
                 c.REGISTRAR_PINNED,
                 c.ONE_LIVE_KEY,
                 c.CERTIFICATE_ONCE,

@@ -28,7 +28,7 @@ class Opener:
     def __init__(self, directory: Path, private_jwk: dict[str, str]) -> None:
         """Raises keys.errors.Malformed unless the key is a private X25519 JWK."""
         self._private = parse_private_x25519_jwk(private_jwk)
-        self._kid = thumbprint(private_jwk)
+        self.kid = thumbprint(private_jwk)
         self._directory = directory
         self._keys: dict[str, bytes] = {}
         self.opened = 0
@@ -37,7 +37,7 @@ class Opener:
     def announce(self, index: int, body: KeySealing) -> None:
         """Take the sealing key of a `key.sealing` leaf, if this regulator got one."""
         for copy in body.sealed:
-            if copy.kid != self._kid:
+            if copy.kid != self.kid:
                 continue
             try:
                 key = hpke_open(self._private, SEALING_INFO, unb64u(copy.sealed))

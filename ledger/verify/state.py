@@ -19,7 +19,8 @@ from ledger.verify.policy import NO_POLICY, Policy
 class Subject:
     """One tag: where its chain stands and, once enrolled, the commitment to its only key.
 
-    `key` is known only when sealed details are opened.
+    `key` and `person` (salt and hash of the certificate, as they stand there) are known only when sealed
+    details are opened.
     """
 
     tag: str
@@ -28,6 +29,7 @@ class Subject:
     commitment: str | None = None
     certificate: str | None = None
     key: PublicKey | None = None
+    person: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -109,6 +111,8 @@ class World:
     operators: dict[str, Party] = field(default_factory=dict)
     subjects: dict[str, Subject] = field(default_factory=dict)
     certificates: set[str] = field(default_factory=set)
+    citizen_keys: set[str] = field(default_factory=set)
+    """Thumbprints of the citizens' keys that opened details told of."""
     requests: dict[tuple[str, str], Request] = field(default_factory=dict)
     requested: set[tuple[str, str]] = field(default_factory=set)
     grants: dict[int, Grant] = field(default_factory=dict)

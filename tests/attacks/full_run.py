@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import random
-import sys
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
@@ -42,6 +41,7 @@ from gateway.records.table import MalformedFile, read_table
 from keys.blind import canonical_citizen_number
 from keys.errors import BadIdentifier
 from keys.signing import PrivateKey
+from tests.attacks.seen import uncache_loggers
 from tests.gateway.kit import citizens_request, insider, leaves, prepare, query_body
 from tests.gateway.world import SOURCE, Citizen, World, fresh_key, new_world
 
@@ -116,9 +116,7 @@ def _listening(run: Run, app: Any) -> Any:
 @contextmanager
 def _logs(run: Run) -> Iterator[None]:
     """Everything logged, as the gateway would write it: JSON escaped and not, and for people."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("gateway.", "ledger.")) and hasattr(module, "log"):
-            vars(module.log).pop("bind", None)  # a logger that another test configured and cached
+    uncache_loggers()
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logging.getLogger().addHandler(handler)
@@ -162,9 +160,8 @@ def _import(run: Run, world: World) -> None:
     for lines in ([header, *good, *_faulty(good)], good, [header[:-1] + '"\n', *good]):
         table = "".join(lines)
         with suppress(MalformedFile):
-            found = examine(
-                mapping, world.house.policy, read_table(io.StringIO(table, newline="")), world.clock()
-            )
+            rows = read_table(io.StringIO(table, newline=""))
+            found = examine(mapping, world.house.policy, rows, world.clock())
             marks = [marked(one) if isinstance(one, Record) else one for one in found]
             for records in (marks, marks):
                 report = ingest(world.house, SOURCE, records, lambda _line: None)
@@ -261,11 +258,13 @@ def _go_wrong(run: Run, world: World) -> None:
 
 
 def _asked_with_a_wrong_number(world: World, number: str, name: str) -> None:
-    terms = {"purpose": "02", "categories": ["loan", "repayment"], "answer": "report", "language": "zh-CN"}
+    terms = {"purpose": "02", "categories": ["loan", "repayment"], "answer": "report"}
     limits = {"max_uses": 1, "retention_days": 1, "not_before": number, "not_after": name}
     person = {"citizen_number": number[:-1] + "Z", "name": name}
     ask = {"request_id": str(uuid.uuid4()), "person": person, **terms, **limits}
-    prepare(world, world.bank_key, "POST", "/v1/consent-requests", ask).send()
+    for language in ("zh-CN", f"x' - at `$.{number}"):
+        sent = ask | {"language": language}
+        prepare(world, world.bank_key, "POST", "/v1/consent-requests", sent).send()
 
 
 def _forged(world: World, key: PrivateKey, stranger: PrivateKey, body: dict[str, Any], name: str) -> None:

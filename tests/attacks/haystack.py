@@ -1,9 +1,8 @@
 """Looking for words in bytes, in every spelling that software gives them on the way.
 
 Invariant: a word is found wherever its characters stand together in one of the `spellings`, whatever stands
-before and after it. Shorter than `PREFIX` bytes no spelling may be, so that random bytes hold none by chance:
-ten megabytes of ciphertext hold one of ten thousand six-byte patterns once in three thousand runs, and
-patterns that short are few.
+before and after it. No spelling may be shorter than `PREFIX` bytes, so that ciphertext holds none by chance:
+ten megabytes of it hold one of a thousand six-byte patterns once in twenty-eight thousand runs.
 """
 
 from __future__ import annotations

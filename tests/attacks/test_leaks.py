@@ -11,6 +11,7 @@ database, a file, the log and a response, and is found in each of them.
 
 from __future__ import annotations
 
+import base64
 import random
 import sqlite3
 import string
@@ -23,6 +24,8 @@ import structlog
 from tests.attacks.full_run import PEOPLE, Run, full_run
 from tests.attacks.haystack import Hit, Searcher, spellings
 from tests.gateway.world import World
+
+pytestmark = pytest.mark.xdist_group("leaks")  # one gateway for all of them
 
 CONTROLS = ("欧阳测试", "990999199912319998", "CONTROL0CANARY16")
 
@@ -69,24 +72,10 @@ def test_the_haystack_is_whole(run: Run) -> None:
     """Nothing is found either where nothing was looked at."""
     assert len(run.people) == PEOPLE
     assert len(set(run.words)) == len(run.words) > 3 * PEOPLE
-    ends = (
-        "gateway.db",
-        "gateway.db-wal",
-        "gateway.db-shm",
-        "passphrase",
-        "log/checkpoint",
-        "outside/checkpoint",
-    )
-    for end in ends:
+    for end in ("gateway.db", "gateway.db-wal", "gateway.db-shm", "passphrase", "log/checkpoint"):
         assert run.left[f"running:{end}"], end
     names = " ".join(run.left)
-    for part in (
-        "custody/keys/epoch-1",
-        "export/sealed/",
-        "export/tile/entries/",
-        "export/policy/",
-        "closed:",
-    ):
+    for part in ("outside/checkpoint", "custody/keys/epoch-1", "export/sealed/", "export/tile/entries/"):
         assert part in names, part
     answers = b"".join(run.withheld).decode()
     assert sum(canary in answers for canary in run.canaries) >= 4
@@ -125,8 +114,6 @@ def test_the_control_is_found_in_every_spelling_wherever_it_was_planted(
 
 def test_every_spelling_is_found_at_every_offset_of_its_neighbours() -> None:
     """base64 of a word depends on what stands before it; the search does not."""
-    import base64
-
     word = "欧阳测试"
     searcher = Searcher([word])
     for before in range(7):

@@ -14,7 +14,7 @@ from gateway.export import export_ledger
 from gateway.institutions.register import reinstate, suspend
 from keys.canonical import canonical
 from keys.notes import format_vkey
-from ledger.bodies import BODIES
+from ledger.bodies import LEAF_TYPES
 from ledger.verify.__main__ import main as verify
 from tests.gateway import kit
 from tests.gateway.world import BANK, DAY_MS, OTHER_BANK, REGISTRAR, World
@@ -105,7 +105,7 @@ def test_every_leaf_type_is_produced_and_the_export_verifies(
 
 
 def test_the_closed_set_of_leaf_types_is_what_is_produced_here() -> None:
-    assert PRODUCED | NOT_YET.keys() == BODIES.keys()
+    assert PRODUCED | NOT_YET.keys() == LEAF_TYPES.keys()
 
 
 def test_the_policy_stands_in_every_leaf_from_the_first(world: World) -> None:

@@ -1,7 +1,7 @@
 """A bank and a citizen who use other people's libraries, against a running gateway.
 
-`http-message-signatures` signs the bank's requests, `joserfc` the citizen's consent and withdrawal; none of our
-own signing code takes part.
+`http-message-signatures` signs the bank's requests, `joserfc` the citizen's consent and withdrawal; none of
+our own signing code takes part.
 """
 
 from __future__ import annotations

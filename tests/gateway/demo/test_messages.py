@@ -30,7 +30,7 @@ def test_lines_in_chinese_are_chinese_and_lines_in_english_are_not() -> None:
     def chinese(text: str) -> bool:
         return any("\u4e00" <= letter <= "\u9fff" for letter in text)
 
-    bare = {"accesses.line", "query.record", "command"}
+    bare = {"accesses.line", "query.record"}
     assert all(chinese(line.zh) for key, line in STORY.items() if key not in bare)
     assert not any(chinese(line.en) for line in STORY.values())
 
@@ -58,7 +58,7 @@ def test_line_with_a_hole_or_a_surplus_is_an_error() -> None:
 
 
 def test_value_with_braces_is_not_a_template() -> None:
-    assert say("command", "en", command="{count}") == "    {count}"
+    assert say("import.report", "en", file="{count}") == "The whole report: {count}"
 
 
 @pytest.mark.parametrize(

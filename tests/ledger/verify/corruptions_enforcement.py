@@ -10,6 +10,7 @@ from keys.instant import DAY, format_instant
 from tests.ledger.verify.forge import START, Ref, Story
 from tests.ledger.verify.people import (
     BANK,
+    COURT,
     TELLER,
 )
 from tests.ledger.verify.spoilers import (
@@ -44,6 +45,21 @@ def _certificate_again(story: Story) -> None:
     """Anna's certificate enrols Boris."""
     digest = story["anna-enrolled"].body["certificate_sha256"]
     story["boris-enrolled"].body["certificate_sha256"] = digest
+
+
+def _source_plays_registrar(story: Story) -> None:
+    """A key published for an institution that was never registered as a registrar enrols Anna."""
+    story["registrar-key"].body["holder"] = COURT
+    story["anna-enrolled"].body["registrar"] = COURT
+    story["anna-enrolled"].by = {"registrar": COURT}
+
+
+def _suspended_registrar(story: Story) -> None:
+    """A registrar enrols Anna a moment after its suspension."""
+    _source_plays_registrar(story)
+    story["court"].body |= {"sector": "registrar", "roles": ["registrar"]}
+    story.remove("ingested")
+    story.move_after("court-suspended", "sealing")
 
 
 def _grant_before_enrolment(story: Story) -> None:
@@ -81,6 +97,12 @@ ENFORCEMENT = (
         actor("anna-enrolled", {"registrar": "sz-notary"}),
     ),
     Corruption("registrar_without_a_key", "registrar-published", "anna-enrolled", remove("registrar-key")),
+    Corruption(
+        "enrolled_by_a_source", "registrar-standing", "anna-enrolled", _source_plays_registrar
+    ),
+    Corruption(
+        "enrolled_by_a_suspended_registrar", "registrar-standing", "anna-enrolled", _suspended_registrar
+    ),
     Corruption("second_live_key", "one-live-key", "second-key", _second_key),
     Corruption("one_certificate_for_two", "certificate-once", "boris-enrolled", _certificate_again),
     Corruption("unenrolled_person_reads", "subject-enrolled", "read", person("read", "nobody")),

@@ -16,6 +16,7 @@ from tests.ledger.verify.forgeries import (
     Pretender,
     anna_certified,
     asked,
+    citizen_plays_officer,
     blob,
     blob_of_another_leaf,
     details,
@@ -27,6 +28,7 @@ from tests.ledger.verify.forgeries import (
     one_officer_alone,
     one_officer_twice,
     one_person_two_officers,
+    shadow_of_anna,
     own_registrar,
     refused,
     registrars_name_taken,
@@ -61,6 +63,26 @@ OPENED = (
         "anna-enrolled",
         anna_certified(one_person_two_officers()),
     ),
+    Corruption(
+        "citizen_plays_officer", "certificate", "anna-enrolled", anna_certified(citizen_plays_officer())
+    ),
+    Corruption(
+        "certificate_of_tomorrow",
+        "certificate-document",
+        "anna-enrolled",
+        anna_certified(
+            REGISTRAR.certificate(
+                ANNA.key, at=format_instant(START + DAY), effective=format_instant(START + DAY)
+            )
+        ),
+    ),
+    Corruption(
+        "key_effective_before_its_certificate",
+        "certificate-document",
+        "anna-enrolled",
+        anna_certified(REGISTRAR.certificate(ANNA.key, effective=format_instant(START - DAY))),
+    ),
+    Corruption("one_key_under_two_tags", "citizen-key-once", "shadow", shadow_of_anna),
     Corruption("one_officer_twice", "certificate", "anna-enrolled", anna_certified(one_officer_twice())),
     Corruption(
         "officer_of_yesterday", "certificate", "anna-enrolled", anna_certified(officer_of_yesterday())
@@ -225,6 +247,24 @@ OPENED = (
         "request-members",
         "answer-1",
         asked(consent_id="00000000-0000-4000-8000-000000000000"),
+    ),
+    Corruption(
+        "report_where_a_predicate_was_asked",
+        "request-members",
+        "answer-1",
+        asked(answer="predicate:no-adverse"),
+    ),
+    Corruption(
+        "answered_about_another_than_the_bank_meant",
+        "request-person",
+        "answer-1",
+        asked(person_check={"citizen_number": "990001199001010021"}),
+    ),
+    Corruption(
+        "answered_about_a_number_that_is_none",
+        "request-person",
+        "answer-1",
+        asked(person_check={"citizen_number": "990001199001010020"}),
     ),
     Corruption(
         "leaf_commits_to_other_records", "revisions", "answer-1", body("answer-1", commitment="a" * 64)

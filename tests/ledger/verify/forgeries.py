@@ -87,6 +87,19 @@ def one_officer_twice() -> dict[str, Any]:
     return made | {"signatures": made["signatures"][:1] * 2, "officers": made["officers"][:1] * 2}
 
 
+def citizen_plays_officer() -> dict[str, Any]:
+    officers = REGISTRAR.officers | {"officer-b": ANNA.key}
+    return replace(REGISTRAR, officers=officers).certificate(ANNA.key)
+
+
+def shadow_of_anna(story: Story) -> None:
+    """Anna's key enrols a second tag by another certificate for it: what is answered there she never sees."""
+    draft = story.repeat("anna-enrolled", "shadow", "request")
+    certificate = REGISTRAR.certificate(ANNA.key, assurance="eid")
+    draft.who, draft.details = "shadow", (draft.details or {}) | {"certificate": certificate}
+    draft.body |= {"certificate_sha256": certificate_hash(certificate), "assurance": "eid"}
+
+
 def one_officer_alone() -> dict[str, Any]:
     made = REGISTRAR.certificate(ANNA.key)
     return made | {"signatures": made["signatures"][:1]}

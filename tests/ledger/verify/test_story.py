@@ -51,10 +51,10 @@ def test_every_type_of_leaf_has_a_row_of_rules() -> None:
     assert set(EVIDENCE) <= set(LEAF_TYPES)
 
 
-def test_a_regulator_of_before_the_log_opens_nothing_and_is_told_so(story: Story, log: Path) -> None:
-    summary = audit(log, Trust(parse_vkey(story.vkey), None, SPY.private))
-    assert summary.opened == 0
-    assert summary.not_ours == len(story.copy().drafts) - sum(d.details is None for d in story.drafts)
+def test_a_regulator_whom_the_log_never_published_is_told_so(story: Story, log: Path) -> None:
+    with pytest.raises(Finding) as found:
+        audit(log, Trust(parse_vkey(story.vkey), None, SPY.private))
+    assert (found.value.rule, found.value.index) == ("regulator-published", None)
 
 
 def test_progress_counts_every_leaf(story: Story, log: Path) -> None:

@@ -1,0 +1,158 @@
+"""Copies of the state for the insider to edit, and the two who look at what became of them.
+
+Invariant: the state itself is only read. A copy is a whole installation: the gateway opens it as its own,
+with its custody, and the verifier sees an export of exactly its rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import httpx
+
+from gateway.client import Answer, BankClient, Pins, Refused
+from gateway.config import load_settings
+from gateway.demo.failure import DemoFailed
+from gateway.export import export_ledger
+from gateway.house import House
+from gateway.http.app import create_app
+from gateway.opening import open_house
+from gateway.publishing import PublishingThread, vkey_of
+from keys.signing import PrivateKey
+from ledger.errors import Finding
+from ledger.publish import read_published
+from ledger.verify.auditor import Trust, audit
+
+_FILES: Final = ("config.toml", "passphrase")
+_FOLDERS: Final = ("custody", "log", "outside")
+_DATABASE: Final = "gateway.db"
+_TRIGGERS: Final = ("update", "delete", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the insider goes after. Indexes are of the ledger; `trust` is what the auditor pinned."""
+
+    home: Path
+    trust: Trust
+    pins: Pins
+    operator: PrivateKey
+    by: Mapping[str, str]
+    purpose: str
+    category: str
+    withdrawn: str
+    answered_at: int
+    withdrawn_at: int
+    live: str
+    before_withdrawal: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """Who noticed: `who` names the line `caught.<who>`. `problem` is the gateway's, `finding` a message."""
+
+    who: str
+    index: int | None = None
+    finding: str | None = None
+    problem: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of the state for one edit."""
+
+    path: Path
+    target: Target
+    export: Path
+
+    @property
+    def database(self) -> Path:
+        """The copy's database file."""
+        return self.path / _DATABASE
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The database, opened as an insider would: past the gateway, the triggers dropped."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            for event in _TRIGGERS:
+                connection.execute(f"DROP TRIGGER ledger_leaves_refuse_{event}")
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def opened(self) -> Iterator[House]:
+        """The gateway, started on the copy."""
+        house = open_house(load_settings(self.path))
+        try:
+            yield house
+        finally:
+            house.engine.dispose()
+            house.custody.close()
+
+    def query(self, consent: str) -> Answer | Refused:
+        """The bank's client against the copy's own gateway, without a network between them."""
+        with self.opened() as house:
+            transport = httpx.WSGITransport(app=_like_gunicorn(create_app(house, PublishingThread(house))))
+            with httpx.Client(transport=transport) as http:
+                target = self.target
+                bank = BankClient(
+                    house.settings.public_url,
+                    target.operator,
+                    target.pins.vkey,
+                    target.pins.receipt_key,
+                    http=http,
+                )
+                return bank.query(str(uuid.uuid4()), consent, target.purpose, [target.category])
+
+    def verified(self, house: House) -> Caught:
+        """What the verifier finds in an export of the copy."""
+        with house.read() as conn:
+            published = read_published(conn, house.shard, vkey_of(house))
+        if published is None:
+            raise DemoFailed("the copy has no checkpoint")
+        export_ledger(house, published, self.export)
+        try:
+            audit(self.export, self.target.trust)
+        except Finding as finding:
+            return Caught("verifier", finding.index, finding.message)
+        raise DemoFailed("the verifier found nothing wrong in an edited copy")
+
+
+def _like_gunicorn(app: WSGIApplication) -> WSGIApplication:
+    """The application with the raw request target that gunicorn hands on, which signatures cover."""
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return app({**environ, "RAW_URI": environ["PATH_INFO"]}, start_response)
+
+    return call
+
+
+@contextmanager
+def copied(target: Target, folder: Path, name: str) -> Iterator[Copy]:
+    """A copy of the running gateway's state, taken as a backup would be; only an export of it is kept."""
+    to = folder / f"copy-{name}"
+    to.mkdir(mode=0o700, parents=True)
+    for file in _FILES:
+        shutil.copy2(target.home / file, to / file)
+    for part in _FOLDERS:
+        shutil.copytree(target.home / part, to / part)
+    back_up(target.home / _DATABASE, to / _DATABASE)
+    try:
+        yield Copy(to, target, folder / name)
+    finally:
+        shutil.rmtree(to)
+
+
+def back_up(database: Path, to: Path) -> None:
+    """A consistent copy of a SQLite database that is in use."""
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as destination:
+        source.backup(destination)
