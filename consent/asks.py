@@ -45,9 +45,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Answer exactly these categories (ascending); this is use number `use` of the consent (0: a request, no
-    use).
-    """
+    """Answer exactly these categories (ascending); it is use number `use` of the consent, 0 for a request."""
 
     categories: tuple[str, ...]
     use: int
@@ -65,9 +63,10 @@ Ruling = Permit | Refuse
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An institution's or operator's standing: `state` is "active" or "suspended" (anything else counts as
-    suspended), `until` the instant (ms, exclusive) at which a suspension lapses, `roles` what it was
-    registered for.
+    """An institution's or operator's standing.
+
+    `state` is "active" or "suspended" (anything else counts as suspended), `until` the instant (ms,
+    exclusive) at which a suspension lapses, `roles` what it was registered for.
     """
 
     state: str
@@ -83,8 +82,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A query as asked. `person_matches` is None when the asker named no person to check; `reused` says that
-    this `query_id` was used before with another body.
+    """A query as asked.
+
+    `person_matches` is None when the asker named no person to check; `reused` says that
+    this `query_id` was used before.
     """
 
     institution: str
@@ -99,9 +100,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A consent as held: the signed document, the stored state ("granted", "withdrawn" or "suspended"), uses
-    so far, whether its key is live, from when (ms) its enrolment is effective, and whether all of that is
-    `sound` (row HMAC, document hash, proof and certificate agree).
+    """A consent as held.
+
+    The signed document, the stored state ("granted", "withdrawn" or "suspended"), uses so far, whether its
+    key is live, from when (ms) its enrolment is effective, and whether all of that is `sound` (row HMAC,
+    document hash, proof and certificate agree).
     """
 
     document: Consent

@@ -28,9 +28,10 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One field of a category. `text` has `max_len` characters at most; `integer` lies in
-    `minimum`..`maximum` (10**12 at most); `date` is YYYY-MM-DD; `code` is one of `values`, in the order in
-    which a page would list them.
+    """One field of a category.
+
+    `text` has `max_len` characters at most; `integer` lies in `minimum`..`maximum` (10**12 at most); `date`
+    is YYYY-MM-DD; `code` is one of `values`, in the order in which a page would list them.
     """
 
     type: Literal["text", "integer", "date", "code"]
@@ -100,9 +101,7 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Kind(StrEnum):
-    """What the catalogue says of a kind of information. Only the first may be collected on authorisation
-    alone.
-    """
+    """What the catalogue says of a kind of information. Only what is listed may be collected as such."""
 
     LISTED = "listed"
     FORBIDDEN = "forbidden"
@@ -124,9 +123,7 @@ def classify(kind: str, kinds: Kinds, listed: Mapping[str, Category]) -> Kind:
 
 
 class Fault(StrEnum):
-    """Why a field of a record is refused. Closed; an import report names line, field and fault, never the
-    value.
-    """
+    """Why a field of a record is refused. Closed; a report names line, field and fault, never the value."""
 
     UNKNOWN_FIELD = "unknown-field"
     MISSING = "missing"
@@ -147,9 +144,7 @@ class FieldFault:
 
 
 def faults(category: Category, values: Mapping[str, object]) -> tuple[FieldFault, ...]:
-    """Everything that is wrong with a record's fields, in the catalogue's order, unknown ones last; () when
-    lawful.
-    """
+    """All that is wrong with a record's fields, in the catalogue's order, unknown ones last; () if lawful."""
     found: list[FieldFault] = []
     for name, field in category.fields.items():
         if name in values:

@@ -5,8 +5,8 @@ of a closed vocabulary. Clauses are tried in the order in which they stand: the 
 standing learns nothing about anybody), then the purpose, then the consent, then what is asked under it. An
 unknown person, an absent consent and somebody else's consent are one reason, `no-consent`.
 
-Nothing here reads a clock, a key or a database: signatures and HMACs were verified before, and arrive as
-booleans.
+Nothing here reads a clock, a key or a database: signatures and HMACs were verified
+before, and arrive as booleans.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def decide_request(
     policy: PolicyBundle,
     at: int,
 ) -> Ruling:
-    """Rule on one request for consent at `at` (ms), before anybody is looked for: the person plays no part in
-    it.
-    """
+    """Rule on one request for consent at `at` (ms); the person plays no part in it."""
     refused = _asker(ask, institution, operator, at) or _purpose(ask, policy)
     purpose = policy.purpose(ask.purpose)
     if refused is not None or purpose is None:
@@ -194,9 +192,7 @@ def _asked_answer(ask: ConsentAsk, purpose: Purpose, _policy: PolicyBundle, _at:
 
 
 def _asked_period(ask: ConsentAsk, purpose: Purpose, policy: PolicyBundle, at: int) -> Reason | None:
-    """Some moment must be left; no longer than the purpose allows; begun before the request itself would
-    lapse.
-    """
+    """Some moment is left; no longer than the purpose allows; begun before the request would lapse."""
     if ask.not_after <= max(at, ask.not_before):
         return Reason.EXPIRED
     too_long = ask.not_after - ask.not_before > purpose.max_days * DAY

@@ -1,10 +1,10 @@
 """What a citizen signs: consent, its template, withdrawal, decline.
 
-Invariant: a consent has one byte form, and the citizen's document differs from the template that the
-recipient asked for only by its `subject` and by optional categories that the citizen left out. CIR
-(征信业管理条例, Regulation on the Administration of the Credit Reporting Industry) art. 18 asks for written
-consent and an agreed purpose; PIPL (个人信息保护法) art. 14-16 for consent that is informed, specific and
-withdrawable.
+Invariant: a consent has one byte form, and the citizen's document differs from the template that
+the recipient asked for only by its `subject` and by optional categories that the citizen left
+out. CIR (征信业管理条例, Regulation on the Administration of the Credit Reporting Industry) art. 18
+asks for written consent and an agreed purpose; PIPL (个人信息保护法) art. 14-16 for consent that is
+informed, specific and withdrawable.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ class Template(wire.Document, frozen=True, kw_only=True, tag_field="type", tag=C
     """What a recipient asks for: a consent without its `subject`, the same for a person who is unknown.
 
     `not_before` and `not_after` (exclusive) are milliseconds since the Unix epoch; `categories` are strictly
-    ascending; `nonce` is 16 bytes, `case_ref_sha256` the salted hash (hex) of the recipient's own file
-    number.
+    ascending; `nonce` is 16 bytes, `case_ref_sha256` the salted hash (hex) of the recipient's file number.
     """
 
     TIMES: ClassVar[tuple[str, ...]] = ("not_before", "not_after")
@@ -71,9 +70,7 @@ class Template(wire.Document, frozen=True, kw_only=True, tag_field="type", tag=C
 
 
 class Consent(Template, frozen=True, kw_only=True, tag_field="type", tag=CONSENT_TYPE):
-    """The document a citizen signs: its template with `subject`, the RFC 7638 thumbprint of the citizen's
-    key.
-    """
+    """The document a citizen signs: its template with `subject`, the RFC 7638 thumbprint of their key."""
 
     subject: str
 
@@ -167,11 +164,10 @@ def with_subject(template: Template, subject: str, leave_out: Collection[str] = 
 
 
 def narrowed(template: Template, document: Consent, necessary: Collection[str]) -> None:
-    """Check that a signed document is its template, narrowed at most (PIPL art. 16: what is not necessary is
-    optional).
+    """Check that a signed document is its template, narrowed at most. Raises MalformedDocument.
 
     Equal in every member but `subject` and `categories`; the categories are a subset of those asked for that
-    keeps every necessary one. Raises MalformedDocument.
+    keeps every necessary one (PIPL art. 16: what is not necessary is optional).
     """
     left_out = set(template.categories) - set(document.categories)
     if not set(necessary) <= set(document.categories):

@@ -1,10 +1,9 @@
-"""Enrolment certificates: a registrar (身份核验机构), never the gateway, says which key belongs to which
-person.
+"""Enrolment certificates: a registrar (身份核验机构), never the gateway, says whose key is whose.
 
-Invariant: a verified certificate was signed by two distinct officers with two distinct keys over one payload,
-each officer certified by the pinned registrar's key for the time of enrolment, for this gateway; so whoever
-holds every secret of the gateway still cannot enrol anybody. The citizen number stands in it as a salted hash
-only.
+Invariant: a verified certificate was signed by two distinct officers with two distinct keys over one
+payload, each officer certified by the pinned registrar's key for the time of enrolment, for this
+gateway; so whoever holds every secret of the gateway still cannot enrol anybody. The citizen number
+stands in it as a salted hash only.
 """
 
 from __future__ import annotations
@@ -49,9 +48,10 @@ class OfficerCertificate(wire.Document, frozen=True, kw_only=True, tag_field="ty
 
 
 class EnrolmentDocument(wire.Document, frozen=True, kw_only=True, tag_field="type", tag=ENROLMENT_TYPE):
-    """What two officers sign: `key` is the thumbprint of `jwk`, `person` = hex SHA-256(salt || citizen
-    number), `salt` 16 bytes base64url, `at` the time of proofing and `effective` (ms) when the key may first
-    act.
+    """What two officers sign.
+
+    `person` is hex SHA-256(salt || citizen number), `salt` 16 bytes in base64url, `key` the thumbprint of
+    `jwk`, `at` (ms) the time of proofing, and `effective` (ms) when the key may first act.
     """
 
     TIMES: ClassVar[tuple[str, ...]] = ("at", "effective")
@@ -77,9 +77,7 @@ class EnrolmentDocument(wire.Document, frozen=True, kw_only=True, tag_field="typ
 
 
 class Certificate(wire.Document, frozen=True, kw_only=True):
-    """The document, both officers' signatures and both officers' certificates, each in the order of
-    `officers`.
-    """
+    """The document, both officers' signatures and certificates, each in the order of its `officers`."""
 
     document: dict[str, Any]
     signatures: tuple[Token, Token]
@@ -117,9 +115,7 @@ class VerifiedEnrolment:
 
 
 def person_hash(salt: bytes, citizen_number: str) -> str:
-    """Hex SHA-256(salt (16 bytes) || canonical citizen number (公民身份号码)). Raises
-    keys.errors.BadIdentifier.
-    """
+    """Hex SHA-256(salt (16 bytes) || canonical citizen number (公民身份号码)). Raises BadIdentifier."""
     if len(salt) != SALT_BYTES:
         raise ValueError("a salt is 16 bytes")
     return sha256_hex(salt + canonical_citizen_number(citizen_number).encode("ascii"))
@@ -221,11 +217,10 @@ def verify_certificate(
     *,
     registrar_id: str | None = None,
 ) -> VerifiedEnrolment:
-    """What the certificate proves under the pinned `registrar` key, enrolled at `at` (ms) at the gateway
-    `gateway`.
+    """What the certificate proves under the pinned `registrar` key, at `gateway`, at `at` (ms).
 
-    `registrar_id` is the id under which that key was pinned; give it wherever ids are known. Raises
-    BadCertificate.
+    `registrar_id` is the id under which that key was pinned; give it wherever ids are
+    known. Raises BadCertificate.
     """
     document = certificate.enrolment
     if document.gateway != gateway:

@@ -1,10 +1,11 @@
 """The one error root of this package. Refusals are values (`decision.Refuse`); only broken evidence raises.
 
-ConsentError |-- MalformedDocument bytes that the formatter would not have written, or a document that is not
-its template's |-- BadProof a signature that does not cover the document, or not by the subject's key |--
-BadCertificate an enrolment that the pinned registrar and two officers did not make |-- MalformedPolicy a
-policy bundle that contradicts itself or its schema `-- ForbiddenTransition an event that the state of a
-consent does not allow
+    ConsentError
+    ├── MalformedDocument     bytes that no formatter here would emit, or a document not its template's
+    ├── BadProof              a signature that does not cover the document, or not by the subject's key
+    ├── BadCertificate        an enrolment that the pinned registrar and two officers did not make
+    ├── MalformedPolicy       a policy bundle that contradicts itself or its schema
+    └── ForbiddenTransition   an event that the state of a consent does not allow
 
 Messages name the rule that was broken, never a value: no names, numbers or identifiers stand in them.
 """

@@ -59,9 +59,7 @@ TABLE: dict[tuple[State, Event], State] = {
 
 
 def apply(state: State | str, event: Event | str) -> State:
-    """The state after `event`. Raises ForbiddenTransition, also for a state or event that is not in the
-    vocabulary.
-    """
+    """The state after `event`. Raises ForbiddenTransition, also for a state or event that is unknown."""
     try:
         return TABLE[State(state), Event(event)]
     except (KeyError, ValueError):

@@ -1,5 +1,4 @@
-"""The policy bundle in force: purposes, catalogue, refusals, statutes; its hash stands in every leaf of the
-ledger.
+"""The policy bundle in force: purposes, catalogue, refusals, statutes; every leaf names its hash.
 
 Invariant: a bundle is one value with one byte form (RFC 8785), and every name in it that must be defined is
 defined. Purposes and categories that nobody has checked at their source are off unless the bundle is for
@@ -43,8 +42,10 @@ class PolicyBundle(
     tag=POLICY_TYPE,
     dict=True,
 ):
-    """One policy. `purposes` and `categories` are strictly ascending by code; raises ValueError when it
-    contradicts itself (a purpose permits what is not listed, a listed category is also refused).
+    """One policy; `purposes` and `categories` are strictly ascending by code.
+
+    Raises ValueError when it contradicts itself (a purpose permits what is not listed, a
+    listed category is also refused).
     """
 
     demo: bool
@@ -103,9 +104,7 @@ def default_policy(*, demo: bool) -> PolicyBundle:
 
 
 def format_policy(bundle: PolicyBundle) -> bytes:
-    """JCS bytes: what `policy/<hash>.json` holds. Raises MalformedPolicy for a value that no parser would
-    accept.
-    """
+    """JCS bytes: what `policy/<hash>.json` holds. Raises MalformedPolicy for what no parser would accept."""
     members = msgspec.to_builtins(bundle)
     _bundle(members)
     return canonical(members)

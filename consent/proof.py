@@ -42,10 +42,9 @@ def sign_withdrawal(withdrawal: Withdrawal, key: PrivateKey) -> str:
 
 
 def verify_withdrawal(document: bytes, token: str, key: PublicKey) -> None:
-    """Check that the key it names signed these bytes; the caller sees that this is a live key of the
-    consent's person.
+    """Check that the key it names signed these bytes. Raises MalformedDocument, BadProof.
 
-    Raises MalformedDocument, BadProof.
+    The caller sees to it that this is a live key of the consent's person.
     """
     _verify(document, parse_withdrawal(document).subject, token, key, WITHDRAWAL_TYP)
 

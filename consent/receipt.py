@@ -24,8 +24,9 @@ _WITH_AN_ANSWER = ("disclosed", "predicate", "redelivered")
 
 
 class Receipt(wire.Document, frozen=True, kw_only=True, tag_field="type", tag=RECEIPT_TYPE):
-    """`log` is the origin, `index` and `leaf` (hex leaf hash) the entry, `at` (ms) its time; a refused
-    request for consent carries its request id as `query_id`.
+    """What is signed: `log` is the origin, `index` and `leaf` (hex leaf hash) the entry, `at` (ms) its time.
+
+    A refused request for consent carries its request id as `query_id`.
     """
 
     TIMES: ClassVar[tuple[str, ...]] = ("at",)
@@ -61,9 +62,7 @@ def format_receipt(receipt: Receipt) -> bytes:
 
 
 def verify_receipt(token: str, key: PublicKey) -> Receipt:
-    """The receipt that `key` (the gateway's published receipt key) signed. Raises BadProof,
-    MalformedDocument.
-    """
+    """The receipt that `key`, the gateway's receipt key, signed. Raises BadProof, MalformedDocument."""
     try:
         payload = verify_jws(token, key, RECEIPT_TYP)
     except KeysError as refused:

@@ -64,9 +64,7 @@ D = TypeVar("D", bound=Document)
 
 
 def to_members(document: Document) -> dict[str, Any]:
-    """The JSON object of a document, validated. Raises MalformedDocument for a value that no parser would
-    accept.
-    """
+    """The JSON object of a document, validated. Raises MalformedDocument for what no parser would accept."""
     members = _builtins(document)
     from_members(members, type(document))
     return members
@@ -99,9 +97,7 @@ def format_struct(document: Document) -> bytes:
 
 
 def parse_struct(data: bytes, kind: type[D]) -> D:
-    """The document that these bytes are. Raises MalformedDocument for anything that `format_struct` would not
-    emit.
-    """
+    """The document of these bytes. Raises MalformedDocument for what `format_struct` would not emit."""
     if len(data) > MAX_BYTES:
         raise MalformedDocument("longer than any document")
     try:

@@ -55,9 +55,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _end_sqlite(connection: Any, _record: object) -> None:
-    """A COMMIT that failed may leave its transaction open, with the write lock, and SQLAlchemy takes it for
-    ended.
-    """
+    """A failed COMMIT may leave its transaction, and the write lock, open; SQLAlchemy takes it for ended."""
     if connection is not None and connection.in_transaction:
         connection.rollback()
 

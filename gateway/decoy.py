@@ -1,9 +1,9 @@
 """The decoy: a person, a key and a consent that are nobody's, and stand in wherever there is none.
 
-Invariant: looking up what is not there runs the same statements, decryptions and verifications as looking
-up what is. The decoy's registrar is nobody's either: its private keys are forgotten as soon as they have
-signed, its public key serves the decoy alone, and no decision ever permits anything under the decoy's
-consent.
+Invariant: looking up what is not there runs the same statements, decryptions and verifications as
+looking up what is. The decoy's registrar is nobody's either: its private keys are forgotten as
+soon as they have signed, its public key serves the decoy alone, and no decision ever permits
+anything under the decoy's consent.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from consent.enrolment import (
     sign_officer,
 )
 from consent.proof import sign_consent
-from gateway.ids import Random, new_uuid
+from gateway.ids import new_uuid
 from gateway.people.subjects import kid_lookup, plant
 from gateway.tables import citizen_keys, grants
 from keys.canonical import b64u, canonical
-from keys.signing import PrivateKey, PublicKey, generate_key, parse_public_jwk, thumbprint_bytes
+from keys.signing import PrivateKey, PublicKey, Random, generate_key, parse_public_jwk, thumbprint_bytes
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -40,9 +40,7 @@ _NO_LEAF = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Decoy:
-    """What the decoy is known by: its consent's id, its subject's id, and the key its certificate verifies
-    under.
-    """
+    """What the decoy is known by: ids of its consent and subject, and the key that certified it."""
 
     consent: str
     subject: bytes

@@ -18,6 +18,7 @@ from consent.proof import verify_consent
 from gateway.errors import EvidenceBroken
 from keys.canonical import sha256
 from keys.errors import KeysError
+from keys.fields import length_prefixed
 from keys.signing import PublicKey
 
 CACHED = 100_000
@@ -42,7 +43,7 @@ class EvidenceCache:
 
     def verify(self, document: bytes, proof: str, certificate: bytes, registrar: PublicKey) -> Evidence:
         """The evidence in these bytes; `EvidenceBroken` when any signature or binding in it fails."""
-        digest = _digest(document, proof.encode(), certificate, registrar.kid.encode())
+        digest = sha256(length_prefixed(document, proof.encode(), certificate, registrar.kid.encode()))
         with self._lock:
             known = self._known.get(digest)
             if known is not None:
@@ -66,7 +67,3 @@ class EvidenceCache:
         if consent.subject != enrolment.thumbprint or consent.gateway != self._origin:
             raise EvidenceBroken("a stored consent is for another key or another gateway")
         return Evidence(consent, enrolment)
-
-
-def _digest(*parts: bytes) -> bytes:
-    return sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts))

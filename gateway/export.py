@@ -1,8 +1,8 @@
-"""Exporting the house's log: leaves, policies and sealed details out of the database, for an auditor to
-take away.
+"""Exporting the house's log for an auditor: leaves, policies and sealed details, out of the database.
 
 Invariant: what is exported is what the rows hold, up to a published checkpoint. Sealed details leave
-their wrapping at rest and stay sealed to the regulators; no key of the gateway leaves with them."""
+their wrapping at rest and stay sealed to the regulators; no key of the gateway leaves with them.
+"""
 
 from __future__ import annotations
 

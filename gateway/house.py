@@ -1,8 +1,8 @@
 """The house: what every room is handed (settings, clock, randomness, custody, database) and its transaction.
 
-Invariant: nothing below `House.transact` and the turnstile's group commits; no room opens a session, reads
-the clock or a global. A head that goes behind what this process or the copy outside has seen stops the
-house.
+Invariant: nothing below `House.transact` and the turnstile's group commits; no room opens a
+session, reads the clock or a global. A head that goes behind what this process or the copy
+outside has seen stops the house.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from gateway.config import Settings
 from gateway.decoy import Decoy
 from gateway.errors import LedgerUnavailable, ReplayedNonce
 from gateway.evidence import EvidenceCache
-from gateway.ids import Random
 from gateway.institutions.published import regulators_of
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
@@ -31,7 +30,7 @@ from gateway.receipts import Receipts
 from gateway.sealing import SealingKey, new_sealing_key
 from gateway.transaction import Nonce, Transaction
 from keys.custody import Custody
-from keys.signing import PublicKey
+from keys.signing import PublicKey, Random
 from ledger.errors import HeadBehind
 from ledger.log import Appender, Head, lock_head
 from ledger.tables import ledger_leaves
@@ -50,8 +49,10 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Work for one transaction. `seals` when any of its leaves carries details for the regulator; `nonce` of
-    the signed request behind it, spent whatever becomes of the work.
+    """Work for one transaction.
+
+    `seals` says that a leaf of it carries details for the regulator; `nonce`, of the signed request behind
+    it, is spent whatever becomes of the work.
     """
 
     run: Callable[[Transaction], Any]
@@ -100,9 +101,7 @@ class House:
 
     @contextmanager
     def publishing(self) -> Iterator[sa.Connection]:
-        """A short transaction of the publisher's: it reads leaves or swaps the checkpoint, and appends
-        nothing.
-        """
+        """A short transaction of the publisher's: it reads leaves or swaps the checkpoint, nothing else."""
         with self.engine.connect() as conn, conn.begin():
             yield conn
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
-Random = Callable[[int], bytes]
+from keys.signing import Random
 
 
 def new_uuid(random: Random) -> str:

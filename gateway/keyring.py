@@ -1,24 +1,24 @@
 """Data keys of subjects: one per (subject, class), wrapped under the epoch key that custody holds.
 
-Invariant: a data key exists in clear only in the memory of the request that needs it; what is stored is
-wrapped, bound to subject, class, version and epoch. Creating and opening take the caller's connection and
-never commit.
+Invariant: a data key exists in clear only in the memory of the request that needs it; what is
+stored is wrapped, bound to subject, class, version and epoch. Creating and opening take the
+caller's connection and never commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from gateway.errors import EvidenceBroken
-from gateway.ids import Random
 from gateway.tables import data_keys
 from keys.custody import Custody
 from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
 from keys.errors import KeysError
 from keys.fields import Place, open_field, seal_field
+from keys.signing import Random
 
 SCHEMA = 1
 VERSION = 1
@@ -102,7 +102,7 @@ class Keyring:
             row.klass: self.unwrap(subject, row.klass, row.version, row.epoch, row.wrapped) for row in rows
         }
 
-    def open(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> Mapping[str, DataKey]:
+    def open(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> dict[str, DataKey]:
         """The stored data keys of one subject; a class it has no key for is `EvidenceBroken`."""
         wanted = set(klasses)
         opened = self.find(conn, subject, wanted)

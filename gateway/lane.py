@@ -31,9 +31,7 @@ class Slot(Generic[P, R]):
 
 
 class Lane:
-    """A queue with one leader at a time; `carry` runs a batch in one transaction and fills in its
-    outcomes.
-    """
+    """A queue with one leader at a time; `carry` runs a batch in one transaction, fills in its outcomes."""
 
     def __init__(self, carry: Callable[[Sequence[Slot[Any, Any]]], None], limit: int) -> None:
         self._carry = carry

@@ -1,5 +1,6 @@
-"""Logs: one event a line, by structlog. Events name nouns and codes; no value of a person ever reaches a
-call.
+"""Logs: one event a line, by structlog.
+
+Invariant: events name nouns and codes; no value of a person ever reaches a call.
 """
 
 from __future__ import annotations

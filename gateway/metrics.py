@@ -1,5 +1,6 @@
-"""Every metric the gateway exports, in one place. Labels are closed vocabularies: never an id, never a
-person.
+"""Every metric the gateway exports, in one place.
+
+Invariant: labels are closed vocabularies, never an id, never a person.
 """
 
 from __future__ import annotations

@@ -22,32 +22,33 @@ from gateway.decoy import Decoy
 from gateway.errors import EvidenceBroken, NotReady
 from gateway.evidence import EvidenceCache
 from gateway.house import SHARD, Clock, House, wall_clock
-from gateway.ids import Random
 from gateway.institutions.published import publish_key
 from gateway.keyring import Keyring
-from gateway.publishing import publisher_of
+from gateway.people.subjects import INDEX_VERSION
+from gateway.publishing import CHECKPOINT_KEY, publisher_of
 from gateway.query.lookup import warm
 from gateway.receipts import RECEIPT_KEY, Receipts, custody_signer
 from gateway.rows import ROW_KEY
 from gateway.tables import data_keys, installation, policies
 from gateway.transaction import Transaction
+from keys.blind import index_key_name
 from keys.canonical import canonical, parse_canonical
 from keys.custody import Custody, Kind
 from keys.custody.file import create_file_custody, open_file_custody, read_passphrase
-from keys.signing import ed25519_public_key, parse_public_jwk
+from keys.datakeys import epoch_key_name
+from keys.signing import Random, ed25519_public_key, parse_public_jwk
 from ledger.bodies import PolicyChanged
 from ledger.entries import parse_leaf
 from ledger.log import open_shard
 from ledger.tables import ledger_leaves
 
 EPOCH = 1
-CHECKPOINT_KEY = "checkpoint"
 SEALED = "sealed"
 NOBODYS = bytes(16)  # the subject of keys that are no person's
 
 _CUSTODY_KEYS: tuple[tuple[str, Kind], ...] = (
-    ("epoch-1", "aead"),
-    ("index-1", "mac"),
+    (epoch_key_name(EPOCH), "aead"),
+    (index_key_name(INDEX_VERSION), "mac"),
     (ROW_KEY, "mac"),
     (CHECKPOINT_KEY, "ed25519"),
     (RECEIPT_KEY, "ed25519"),
@@ -222,6 +223,7 @@ def _policy_in_force(conn: sa.Connection) -> PolicyBundle:
     if stored is None or policy_hash(policy := parse_policy(stored)) != body.policy:
         raise EvidenceBroken("the stored policy is not the one that the ledger names")
     return policy
+
 
 def _make_private(database: Path | None) -> None:
     """An empty SQLite file that only its owner may read; SQLite gives -wal and -shm the same mode."""

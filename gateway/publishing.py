@@ -1,8 +1,7 @@
 """Publishing: signed checkpoints every second while there is something new, and on demand.
 
-Invariant: one process publishes at a time, the server's, held by a file lock; commands beside it append,
-and ask it to publish. The order of publication is `ledger.publish`'s; a head behind the copy outside stops
-it.
+Invariant: one process publishes at a time, the server's, held by a file lock; commands beside it append, and
+ask it to publish. The order of publication is `ledger.publish`'s; a head behind the copy outside stops it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import structlog
 from gateway import metrics
 from gateway.errors import NotReady
 from keys.notes import Vkey, make_vkey
-from ledger.errors import LedgerError
 from ledger.merkle import inclusion_proof
 from ledger.proof import Proof, format_proof
 from ledger.publish import Published, Publisher, read_published
@@ -67,7 +65,7 @@ def sole_publisher(house: House) -> Iterator[None]:
 
 
 class PublishingThread:
-    """Publishes in the background, and at once when asked; the first failure that will not pass stops it."""
+    """Publishes in the background, and at once when asked; a `failure` stands until a later turn succeeds."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -106,7 +104,7 @@ class PublishingThread:
         """Publish; a failure shows in /readyz and is tried again at the next turn."""
         try:
             self.publish_now()
-        except (LedgerError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  a locked database, a full disk: the thread must outlive it
             self.failure = error
             log.error("publish.failed", error=type(error).__name__)
         else:

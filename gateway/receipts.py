@@ -55,31 +55,19 @@ class Receipts:
         answer_sha256: str | None = None,
     ) -> str:
         """Receipt of a query's entry; `answer_sha256` (hex) covers JCS(answer)."""
-        return self._sign(
-            Receipt(
-                log=self.origin,
-                index=entry.index,
-                leaf=entry.leaf_hash.hex(),
-                at=entry.at,
-                decision=decision,
-                query_id=query,
-                reason=reason,
-                answer_sha256=answer_sha256,
-            )
-        )
+        return self._of(entry, decision, query_id=query, reason=reason, answer_sha256=answer_sha256)
 
     def of_consent(self, entry: Entry, consent: str, decision: Decision) -> str:
         """Receipt of a grant or a withdrawal."""
-        return self._sign(
-            Receipt(
-                log=self.origin,
-                index=entry.index,
-                leaf=entry.leaf_hash.hex(),
-                at=entry.at,
-                decision=decision,
-                consent_id=consent,
-            )
-        )
+        return self._of(entry, decision, consent_id=consent)
 
-    def _sign(self, receipt: Receipt) -> str:
+    def _of(self, entry: Entry, decision: Decision, **members: str | None) -> str:
+        receipt = Receipt(
+            log=self.origin,
+            index=entry.index,
+            leaf=entry.leaf_hash.hex(),
+            at=entry.at,
+            decision=decision,
+            **members,
+        )
         return sign_jws(format_receipt(receipt), self.signer, RECEIPT_TYP)

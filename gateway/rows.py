@@ -1,9 +1,9 @@
 """Row evidence: a stored row counts only while it is what the ledger last said of it.
 
-Invariant: every mutable row that a decision reads carries HMAC-SHA-256 (custody key `rows-1`) over all its
-other columns and the hash of the leaf that last changed it, and that leaf must still be the latest about
-the same thing. An edited row fails by its MAC; an old row put back with its old MAC fails because a later
-leaf stands.
+Invariant: every mutable row that a decision reads carries HMAC-SHA-256 (custody key `rows-1`) over
+all its other columns and the hash of the leaf that last changed it, and that leaf must still be the
+latest about the same thing. An edited row fails by its MAC; an old row put back with its old MAC
+fails because a later leaf stands.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from gateway.errors import EvidenceBroken
 from keys.custody import Custody
+from keys.fields import length_prefixed
 from ledger.tables import ledger_leaves
 
 ROW_KEY = "rows-1"
@@ -93,7 +94,7 @@ def require_evident(custody: Custody, table: sa.Table, row: Mapping[str, Any]) -
 def _encode(table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> bytes:
     parts = [table.name.encode(), leaf_hash]
     parts += [_bytes(row[column.name]) for column in table.columns if column.name != "mac"]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return length_prefixed(*parts)
 
 
 def _bytes(value: object) -> bytes:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.ids import Random, new_uuid
+from gateway.ids import new_uuid
 from keys.canonical import b64u, sha256_hex
+from keys.instant import DAY
 from keys.sealing import SEALING_INFO, hpke_seal, seal_details
-
-DAY_MS = 86_400_000
+from keys.signing import Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class SealingKey:
 
     def is_of(self, at: int) -> bool:
         """Whether `at` (ms) is on this key's UTC day."""
-        return self.day == at // DAY_MS
+        return self.day == at // DAY
 
     def serves(self, at: int, regulators: tuple[Regulator, ...]) -> bool:
         """Whether a leaf at `at` may use this key, given the regulators registered by now."""
@@ -59,4 +59,4 @@ class SealingKey:
 
 def new_sealing_key(at: int, regulators: tuple[Regulator, ...], random: Random) -> SealingKey:
     """A fresh key for the UTC day of `at` (ms)."""
-    return SealingKey(new_uuid(random), random(32), at // DAY_MS, regulators)
+    return SealingKey(new_uuid(random), random(32), at // DAY, regulators)

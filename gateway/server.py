@@ -1,5 +1,4 @@
-"""The server: gunicorn with one threaded worker, the publisher beside it, metrics on a loopback port of
-their own.
+"""The server: gunicorn with one threaded worker, the publisher beside it, metrics on a loopback port.
 
 Invariant: custody, database and sealing key are opened in the worker, after the fork, and the worker
 publishes only while it holds the publisher's lock. gunicorn is chosen because it binds several addresses
@@ -21,6 +20,7 @@ from prometheus_client import start_http_server
 from consent.policy import categories_off, purposes_off
 from gateway.config import Settings
 from gateway.consents.request import lapse_due
+from gateway.deadlines import DeadlineWorker
 from gateway.house import House
 from gateway.http.app import create_app
 from gateway.logs import configure
@@ -110,7 +110,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         chosen: dict[str, Any] = {
             "bind": [f"{_bracketed(address)}:{settings.port}" for address in settings.addresses],
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": DeadlineWorker,
             "threads": settings.threads,
             "control_socket_disable": True,
             "loglevel": "warning",
@@ -144,8 +144,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT). Opens the house once beforehand, so that what is wrong is
-    said at once.
+    """Serve until told to stop (SIGTERM, SIGINT).
+
+    The house is opened once beforehand, so that what is wrong is said at once.
     """
     house = open_house(settings)
     with sole_publisher(house):

@@ -61,9 +61,7 @@ class Transaction:
         details: Mapping[str, Any] | None = None,
         about: str | None = None,
     ) -> Entry:
-        """Append one leaf of type `kind`; `details` are sealed for the regulator, `about` names the row it
-        changes.
-        """
+        """Append one leaf of type `kind`. `details` are sealed for the regulator, `about` names its row."""
         if details is not None and self.sealing is None:
             raise NotReady("no regulator is registered: run `chengxin institution add --sector regulator`")
         return self.appender.append(Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about))

@@ -1,8 +1,8 @@
 """Identifiers in their one form, and the keyed blind index by which they are found.
 
-Invariant: two spellings of one identifier give one blind index, two identifiers never do, and without the
-custody key the index says nothing: the 10^17 possible citizen numbers could be tried against a plain hash in
-hours.
+Invariant: two spellings of one identifier give one blind index, two identifiers never do, and
+without the custody key the index says nothing: the 10^17 possible citizen numbers could be
+tried against a plain hash in hours.
 
 The citizen number (公民身份号码) is GB 11643-1999: six digits of place, eight of birth date, three of
 sequence, one check character. Place codes are not looked up: counties are merged and renamed, and numbers

@@ -31,8 +31,7 @@ _INTEGER_DIGITS = 17  # a sign and the 16 digits of 2^53
 def canonical(value: object) -> bytes:
     """RFC 8785 bytes of `value`: dict, list, tuple, str, bool and int, nested at most 32 deep.
 
-    Raises Malformed for anything else, for null, for a non-ASCII member name and for an integer of 2^53 or
-    more.
+    Raises Malformed for anything else: null, a non-ASCII member name, an integer of 2^53 or more.
     """
     _check(value, MAX_DEPTH)
     try:

@@ -11,8 +11,8 @@
         ├── UnknownKeyName     no key of that name and kind
         └── KeyNameTaken       a key or custody of that name stands already; nothing is overwritten
 
-Messages name the rule that was broken (and the file, in custody), never the value that broke it: they end up
-in logs.
+Messages name the rule that was broken (and the file, in custody), never the value that
+broke it: they end up in logs.
 """
 
 from __future__ import annotations

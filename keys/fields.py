@@ -1,8 +1,8 @@
 """Encryption of one field, bound to the one place where it may stand.
 
-Invariant: `open_field` returns plaintext only for the key, key id and place that `seal_field` was given; a
-ciphertext moved to another row, column, table, subject or schema version fails, as does one with an altered
-header.
+Invariant: `open_field` returns plaintext only for the key, key id and place that `seal_field`
+was given; a ciphertext moved to another row, column, table, subject or schema version fails, as
+does one with an altered header.
 
     blob = header (6) || nonce (12) || ciphertext || tag (16)
     header = format version 0x01 || suite 0x01 (AES-256-GCM) || key id (uint32, big-endian)

@@ -1,10 +1,10 @@
 """Compact JWS (RFC 7515) in one profile: header exactly `alg`, `kid`, `typ`.
 
-Invariant: what `verify_jws` returns was signed by the given key for the given purpose. The key fixes the
-algorithm, `typ` the purpose, and the header can say nothing more: an unknown member is a refusal, so `jwk`,
-`jku`, `x5c`, `crit` and `b64` have no effect because they cannot occur. We write the header as JCS; others
-may write the same three members in any legal JSON. `EdDSA` is read as `Ed25519` (RFC 9864 renamed it) and
-never written.
+Invariant: what `verify_jws` returns was signed by the given key for the given purpose. The key fixes
+the algorithm, `typ` the purpose, and the header can say nothing more: an unknown member is a refusal,
+so `jwk`, `jku`, `x5c`, `crit` and `b64` have no effect because they cannot occur. We write the header
+as JCS; others may write the same three members in any legal JSON. `EdDSA` is read as `Ed25519` (RFC
+9864 renamed it) and never written.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def sign_jws(payload: bytes, key: PrivateKey, typ: str) -> str:
 def verify_jws(token: str, key: PublicKey, typ: str) -> bytes:
     """The payload of `token`, signed by `key` under `typ`.
 
-    Raises Malformed if the token is not of the profile, BadSignature if algorithm, key, type or signature
-    differ.
+    Raises Malformed for a token not of the profile, BadSignature for another
+    algorithm, key, type or signature.
     """
     claimed, signing_input, signature = _split(token)
     if claimed.header.alg != key.alg:

@@ -1,5 +1,4 @@
-"""The audit ledger: a hash chain under an RFC 6962 tree that nobody, the operator included, can quietly
-change.
+"""The audit ledger: a hash chain under an RFC 6962 tree, which not even its operator can quietly change.
 
 Invariant: a leaf, once committed, never changes; every signed checkpoint covers every checkpoint signed
 before it. `merkle`, `entries`, `checkpoint`, `tiles` and `proof` are pure or touch files only, and together

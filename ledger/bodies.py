@@ -207,9 +207,7 @@ class ConsentAsked(Body, frozen=True):
 
 
 class ConsentGranted(Body, frozen=True):
-    """`consent.granted`: what the citizen signed, without who it is. `not_after` is exclusive, retention in
-    days.
-    """
+    """`consent.granted`: what the citizen signed, without who it is; `not_after` is exclusive."""
 
     consent_hash: Hex32
     recipient: Uscc

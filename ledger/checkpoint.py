@@ -1,8 +1,7 @@
-"""Checkpoints: origin, size and root of the log at one moment, signed (C2SP tlog-checkpoint over
-signed-note).
+"""Checkpoints: origin, size and root of the log at one moment, signed.
 
-Invariant: no extension lines, the key's name is the origin, and `parse_checkpoint` accepts exactly what
-`format_checkpoint` emits.
+C2SP tlog-checkpoint over signed-note. Invariant: no extension lines, the key's name is the origin, and
+`parse_checkpoint` accepts exactly what `format_checkpoint` emits.
 """
 
 from __future__ import annotations
@@ -33,9 +32,7 @@ class Checkpoint:
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:
-    """The note text: three lines, each ended by a newline. Raises BrokenCheckpoint for members out of their
-    form.
-    """
+    """The note text: three lines, each ended by a newline. Raises BrokenCheckpoint for bad members."""
     if (
         not _ORIGIN.match(checkpoint.origin)
         or not 0 <= checkpoint.size < 2**53
@@ -62,9 +59,7 @@ def sign_checkpoint(checkpoint: Checkpoint, sign: Callable[[bytes], bytes], publ
 
 
 def open_checkpoint(note: bytes, vkey: Vkey) -> Checkpoint:
-    """Checkpoint of a note that the log's key signed; other keys' signatures are ignored. Raises
-    BrokenCheckpoint.
-    """
+    """Checkpoint of a note that the log's key signed, whoever else did. Raises BrokenCheckpoint."""
     try:
         opened = open_note(note, [vkey])
     except KeysError:

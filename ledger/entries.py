@@ -38,9 +38,7 @@ MAX_LEAF: Final = 65_535
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom the leaf is about: a random tag, the number of this person's leaf from 1, and the hash of the one
-    before.
-    """
+    """Whom the leaf is about: a random tag, the number of this person's leaf from 1, the hash before it."""
 
     tag: Random16
     n: Positive
@@ -70,9 +68,7 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry. `prev` is the leaf hash of index - 1 (64 zeros at 0), `policy` the hash of the bundle in
-    force.
-    """
+    """One entry. `prev` is the leaf hash of index - 1 (64 zeros at 0), `policy` the bundle in force."""
 
     log: Origin
     index: Count

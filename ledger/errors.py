@@ -62,8 +62,7 @@ class LogBusy(LedgerError):
 class Finding(LedgerError):
     """The first thing an auditor's verification finds wrong.
 
-    `index` is the leaf's index, or None where the fault belongs to no leaf; `rule` is a stable name for the
-    rule.
+    `index` is the leaf's index, or None where the fault belongs to no leaf; `rule` is its stable name.
     """
 
     def __init__(self, index: int | None, rule: str, message: str) -> None:

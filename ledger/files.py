@@ -1,5 +1,4 @@
-"""Durable files: what `write_atomic` has returned from is on disk whole, and no reader ever sees a part of
-it.
+"""Durable files: what `write_atomic` wrote is on disk whole, and no reader ever sees a part of it.
 
 Write beside, fsync, rename, fsync the directory: a crash leaves the old file or the new one.
 """

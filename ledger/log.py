@@ -21,6 +21,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from keys.canonical import b64u, canonical, sha256_hex
 from keys.instant import format_instant
+from keys.signing import Random
 from ledger.bodies import PolicyChanged
 from ledger.entries import Leaf, Sealed, Subject, format_leaf, parse_body, parse_by
 from ledger.errors import LogBusy, MalformedLeaf
@@ -34,7 +35,6 @@ TAG_SIZE: Final = 16
 SALT_SIZE: Final = 16
 _TAGS_PER_READ: Final = 10_000  # well under SQLite's 32,766 bound values
 
-Random = Callable[[int], bytes]
 Seal = Callable[[bytes, bytes], tuple[str, bytes]]
 """(JCS of the details, the leaf's salt) -> (id of the sealing key, sealed blob)."""
 Wrap = Callable[[bytes, str], bytes]
@@ -43,11 +43,10 @@ Wrap = Callable[[bytes, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a caller wants recorded. `body` and `by` are JSON values; `tag` is 16 bytes for a leaf about a
-    person.
+    """What a caller wants recorded. `body` and `by` are JSON values.
 
-    `details` are sealed to the regulator. `about` is a column to search by (a consent's id, say), not in the
-    leaf.
+    `tag` is 16 bytes for a leaf about a person; `details` are sealed to the regulator; `about` is a column to
+    search by (a consent's id, say), not in the leaf.
     """
 
     type: str
@@ -60,9 +59,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A leaf as appended: index, hash (32 bytes), canonical bytes, time in milliseconds, type, salt (16
-    bytes).
-    """
+    """A leaf as appended: `leaf` is its canonical bytes, `at` in ms; hash 32 bytes, salt 16."""
 
     index: int
     leaf_hash: bytes
@@ -109,12 +106,10 @@ class Appender:
         wrap: Wrap | None = None,
         epoch: int = 1,
     ) -> None:
-        """`head` comes from `lock_head` in this transaction; `at`, in milliseconds, is the time of every
-        leaf.
+        """`head` comes from `lock_head` in this transaction; `at` (ms) is the time of every leaf.
 
         `policy_hash` is that of the bundle in force; a `policy.changed` appended replaces it, its own leaf
-        included. `epoch` is the epoch under whose key `wrap` wraps. Raises LogBusy when `at` is before the
-        head's time.
+        included. `wrap` wraps under the key of `epoch`. Raises LogBusy when `at` is before the head's time.
         """
         if at < head.at:
             raise LogBusy("time would run backwards in the log")
@@ -151,8 +146,7 @@ class Appender:
     def append(self, draft: Draft) -> Entry:
         """Make the next leaf. Raises MalformedLeaf, and then nothing was appended.
 
-        A tag that `load_subjects` was not given is read here: right, but a round trip of its own under the
-        lock.
+        A tag that `load_subjects` was not given is read here: right, but a round trip more under the lock.
         """
         if (draft.type == "log.opened") != (self._head.size == 0):
             raise MalformedLeaf("a log is opened once, by its first leaf")

@@ -8,14 +8,13 @@ would let a final newline through.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Final, Literal
 
 import msgspec
 
-from keys.canonical import b64u, canonical
+from keys.canonical import b64u, canonical, sha256
 from keys.errors import KeysError
 from keys.instant import parse_instant
 
@@ -98,5 +97,5 @@ def check_jwk(jwk: Mapping[str, str], kid: str) -> None:
         raise ValueError("not a public key of a known kind")
     if any(len(jwk[member]) != _COORDINATE for member in members & {"x", "y"}):
         raise ValueError("not a public key of 32-byte coordinates")
-    if b64u(hashlib.sha256(canonical(dict(jwk))).digest()) != kid:
+    if b64u(sha256(canonical(dict(jwk)))) != kid:
         raise ValueError("kid is not the key's thumbprint")

@@ -18,9 +18,7 @@ HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 HashReader = Callable[[int, int], bytes]
-"""`read(level, index)` is the hash of the complete subtree of 2**level leaves that starts at leaf index *
-2**level.
-"""
+"""`read(level, index)`: hash of the complete subtree of 2**level leaves from leaf index * 2**level on."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -39,9 +37,7 @@ def root(hashes: Sequence[bytes]) -> bytes:
 
 
 def reader_over(hashes: Sequence[bytes]) -> HashReader:
-    """Reader over leaf hashes in memory. All complete subtrees are hashed once, here: about one hash per
-    leaf.
-    """
+    """Reader over leaf hashes in memory. Complete subtrees are hashed once, here: about a hash per leaf."""
     levels = [list(hashes)]
     while len(levels[-1]) > 1:
         below = levels[-1]
@@ -65,8 +61,7 @@ def root_at(read: HashReader, size: int) -> bytes:
 
 
 def range_hash(read: HashReader, start: int, end: int) -> bytes:
-    """MTH(D[start:end]) for a range that RFC 6962's splitting makes: `start` is a multiple of a power of two
-    >= length.
+    """MTH(D[start:end]), `start` a multiple of a power of two >= length, as RFC 6962's splitting makes it.
 
     Reads the complete subtrees from the right, each the largest that fits, and joins them: O(log n) reads.
     """
@@ -104,10 +99,9 @@ def inclusion_proof(read: HashReader, size: int, index: int) -> tuple[bytes, ...
 
 
 def consistency_proof(read: HashReader, old: int, new: int) -> tuple[bytes, ...]:
-    """Proof that the tree of `old` leaves is a prefix of that of `new` (RFC 6962, 2.1.2); empty if old is 0
-    or new.
+    """Proof that the tree of `old` leaves is a prefix of that of `new` (RFC 6962, 2.1.2).
 
-    Raises BrokenTree when old > new.
+    Empty if old is 0 or new. Raises BrokenTree when old > new.
     """
     _natural(old)
     if old > new:

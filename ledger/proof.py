@@ -1,5 +1,4 @@
-"""Offline proofs that a leaf stands in the log (C2SP tlog-proof@v1): index, audit path and checkpoint in one
-text.
+"""Offline proofs that a leaf stands in the log: index, audit path and checkpoint (C2SP tlog-proof@v1).
 
 Invariant: `parse_proof` accepts exactly what `format_proof` emits; `verify_proof` trusts nothing but the
 log's key. The extra data is not authenticated by anything.
@@ -26,9 +25,7 @@ _INDEX: Final = re.compile(r"\Aindex (0|[1-9][0-9]{0,15})\Z")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Leaf `index` by its audit `path` (the leaf's sibling first) under the signed note `checkpoint`,
-    verbatim.
-    """
+    """Leaf `index`, its audit `path` (the leaf's sibling first), the signed note `checkpoint` verbatim."""
 
     index: int
     path: tuple[bytes, ...]
@@ -70,8 +67,7 @@ def parse_proof(data: bytes) -> Proof:
 def verify_proof(proof: Proof, leaf_hash: bytes, vkey: Vkey) -> Checkpoint:
     """The checkpoint under which `leaf_hash` stands at the proof's index.
 
-    Raises BrokenCheckpoint when the log's key did not sign it, ProofFailed when the path does not lead to its
-    root.
+    Raises BrokenCheckpoint when the log's key did not sign it, ProofFailed when the path leads elsewhere.
     """
     checkpoint = open_checkpoint(proof.checkpoint, vkey)
     check_inclusion(proof.path, checkpoint.size, checkpoint.root, proof.index, leaf_hash)

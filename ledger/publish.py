@@ -88,8 +88,7 @@ def check_continues(root: bytes, size: int, earlier: Checkpoint | None, tiles: T
 
 
 def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, size: int) -> bytes:
-    """Bring a tile directory to `size` leaves from the leaf rows, whatever a crash left of it; returns the
-    root.
+    """Bring a tile directory to `size` leaves from the rows, whatever a crash left; returns the root.
 
     `durable` is a size whose tiles are known to have been finished (a published one); everything from its
     bundle on is written again or found equal. When tiles below are missing after all, all are made again from
@@ -104,8 +103,7 @@ def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, 
 
 
 def _leaves(tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, int, int]) -> Iterator[bytes]:
-    """Rows from a bundle's start to the size, those below `durable` compared with what was published of that
-    bundle.
+    """Rows from a bundle's start to the size; those below `durable` must be as the bundle published them.
 
     No transaction stays open while files are written.
     """
@@ -123,9 +121,9 @@ def _leaves(tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, in
 class Publisher:
     """Publishes one log. One at a time: the server's; a second one's swap fails with LogBusy.
 
-    `sign` signs for the raw Ed25519 key `public`, `outside` is the copy kept outside the database (elsewhere
-    than a backup of it), `file` the checkpoint that is served. Each call of `begin` opens and ends one
-    transaction.
+    `sign` signs for the raw Ed25519 key `public`, `outside` is the copy kept outside the
+    database (elsewhere than a backup of it), `file` the checkpoint that is served. Each call of
+    `begin` opens and ends one transaction.
     """
 
     shard: int
@@ -169,8 +167,7 @@ class Publisher:
     def _standing(self) -> tuple[int, Published | None, Published | None]:
         """Size of the log, latest checkpoint in the database, copy outside; none contradicts another.
 
-        They are read in the reverse of the order in which they are written, so that a publisher at work is no
-        rollback.
+        Read in the reverse of the order in which they are written: a publisher at work is no rollback.
         """
         served = read_if_there(self.file)
         outside = read_note(self.outside, self.vkey)

@@ -23,9 +23,7 @@ _LEAVES_PER_READ: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A log's head: number of leaves, hash of the last one (zeros when there is none), its time in
-    milliseconds.
-    """
+    """A log's head: number of leaves, hash of the last one (zeros when there is none), its time (ms)."""
 
     size: int
     leaf_hash: bytes
@@ -44,9 +42,9 @@ def open_shard(conn: Connection, shard: int) -> Head:
 def lock_head(conn: Connection, shard: int) -> Head:
     """Lock the log until the caller's transaction ends. Raises LogBusy when there is no such log.
 
-    A statement of its own, first in the transaction: under READ COMMITTED what follows then sees all that was
-    committed while this one waited. On SQLite the caller's BEGIN IMMEDIATE is the lock, and FOR UPDATE is not
-    rendered.
+    A statement of its own, first in the transaction: under READ COMMITTED what follows then sees
+    all that was committed while this one waited. On SQLite the caller's BEGIN IMMEDIATE is the
+    lock, and FOR UPDATE is not rendered.
     """
     return _head(conn, shard, lock=True)
 
@@ -73,9 +71,7 @@ def read_leaf(conn: Connection, shard: int, index: int) -> bytes | None:
 
 
 def read_leaves(conn: Connection, shard: int, start: int, end: int) -> Iterator[bytes]:
-    """Leaves start..end-1 in order, about a thousand at a time. Raises LogBusy at a gap: those leaves are not
-    there.
-    """
+    """Leaves start..end-1 in order, about a thousand at a time. Raises LogBusy at a gap."""
     columns = ledger_leaves.c
     for first in range(start, end, _LEAVES_PER_READ):
         last = min(end, first + _LEAVES_PER_READ)
@@ -91,9 +87,7 @@ def read_leaves(conn: Connection, shard: int, start: int, end: int) -> Iterator[
 
 
 def _as_stored(leaf: bytes | str) -> bytes:
-    """The bytes of a leaf's cell: in SQLite an intruder can leave text there, which must be shown, not
-    stumbled over.
-    """
+    """The bytes of a leaf's cell: an intruder can leave text in SQLite, to be shown and not stumbled over."""
     return leaf.encode() if isinstance(leaf, str) else bytes(leaf)
 
 

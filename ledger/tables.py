@@ -92,6 +92,4 @@ WHEN EXISTS (SELECT 1 FROM ledger_leaves
   WHERE shard = NEW.shard AND (idx = NEW.idx OR (tag = NEW.tag AND n = NEW.n)))
 BEGIN SELECT RAISE(ABORT, 'a leaf of the ledger is never replaced'); END"""
 SQLITE_TRIGGERS: Final = (REFUSE_UPDATE, REFUSE_DELETE, REFUSE_REPLACE)
-"""DDL for SQLite, one statement each. The third is for `INSERT OR REPLACE`, which deletes without firing the
-second.
-"""
+"""DDL for SQLite, one each. The third is for `INSERT OR REPLACE`, which deletes without firing the second."""

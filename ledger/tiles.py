@@ -1,12 +1,12 @@
 """Tiles: the log's hashes and leaves as a finite set of files that never change (C2SP tlog-tiles, height 8).
 
-Invariant: a tile once written is never written with other bytes; partial tiles go only when their full tile
-is durable. So any crash leaves a directory from which `extend` goes on, and no reader ever sees two
-histories.
+Invariant: a tile once written is never written with other bytes; partial tiles go only when
+their full tile is durable. So any crash leaves a directory from which `extend` goes on, and no
+reader ever sees two histories.
 
-Paths are relative to the directory: `tile/<level>/<index>[.p/<width>]`, `tile/entries/<index>[.p/<width>]`. A
-hash tile is 1..256 hashes of 32 bytes, an entry bundle 1..256 leaves, each behind its length as a big-endian
-uint16.
+Paths are relative to the directory: `tile/<level>/<index>[.p/<width>]`,
+`tile/entries/<index>[.p/<width>]`. A hash tile is 1..256 hashes of 32 bytes, an entry bundle 1..256
+leaves, each behind its length as a big-endian uint16.
 """
 
 from __future__ import annotations
@@ -110,9 +110,7 @@ class TileDirectory:
         return read_if_there(self.path / tile_path(level, index, width))
 
     def hashes(self, level: int, index: int, width: int) -> tuple[bytes, ...]:
-        """The first `width` hashes of a tile, from its own file or any wider one. Raises MissingTile,
-        MalformedTile.
-        """
+        """The first `width` hashes of a tile, of this width or wider. Raises MissingTile, MalformedTile."""
         return self._first(level, index, width, parse_tile)
 
     def entries(self, index: int, width: int) -> tuple[bytes, ...]:
@@ -120,9 +118,7 @@ class TileDirectory:
         return self._first("entries", index, width, parse_bundle)
 
     def reader(self, size: int) -> HashReader:
-        """Reader of complete subtrees of the tree of `size` leaves, for roots and proofs. Keeps the tiles it
-        has read.
-        """
+        """Reader of complete subtrees of the tree of `size` leaves. Keeps the tiles it has read."""
         tiles: dict[tuple[int, int], tuple[bytes, ...]] = {}
 
         def read(level: int, index: int) -> bytes:
@@ -161,8 +157,7 @@ class TileDirectory:
         return bundles * WIDTH + max(self._partials("entries", bundles), default=0)
 
     def extend(self, old: int, leaves: Iterable[bytes]) -> bytes:
-        """Write the tiles that take the log from `old` leaves to `old` + the leaves given; returns the new
-        root.
+        """Write the tiles that take the log from `old` leaves to those and `leaves`; returns the new root.
 
         Idempotent: what is there already must be the same bytes, else BrokenTree. When `old` is a multiple of
         256 no partial tile is needed to go on from; level by level, what is missing above is made again from
@@ -211,9 +206,7 @@ class TileDirectory:
     def _first(
         self, level: Level, index: int, width: int, parse: Callable[[bytes], tuple[bytes, ...]]
     ) -> tuple[bytes, ...]:
-        """Own file, else the full tile, else the narrowest wider partial: a wider tile begins with a narrower
-        one.
-        """
+        """Own file, else the full tile, else the narrowest wider partial: each begins with the narrower."""
         for wide in (width, WIDTH):
             if (data := self.read(level, index, wide)) is not None:
                 return _narrow(parse(data), wide, width)

@@ -1,8 +1,8 @@
 """What the commands share: groups that load late, the one way to fail, files, and how things are shown.
 
 Invariant: standard output carries what was asked for and nothing else, so that `--json` can be piped;
-notes, progress and failures go to standard error. A file that is written is new: nothing is ever
-overwritten."""
+notes, progress and failures go to standard error. Every file written is new: nothing is overwritten.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Everything that can go wrong below a command, in one table: what is said, and what to do about it.
 
 Invariant: the line that comes out of it is one line, ends with what to do, and holds no value of a
-person. What no row foresees is a bug, and keeps its traceback."""
+person. What no row foresees is a bug, and keeps its traceback.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +51,7 @@ def _of_the_system(error: BaseException) -> str | None:
 
 
 def _table() -> Iterator[tuple[type[BaseException], str]]:
-    """Kind of error, and what to do where its message does not say so itself. The first row that fits
-    counts."""
+    """Kind of error, and what to do if its message does not say so itself. The first that fits counts."""
     from consent import errors as consent
     from gateway import errors as gateway
     from gateway.client import errors as client

@@ -1,7 +1,7 @@
 """Making key pairs: the private key in a file of its own, the public key beside it.
 
-Invariant: both files are new, the private one is readable by its owner alone, and neither is left without
-the other."""
+Invariant: both files are new, the private one is its owner's alone, and neither is left without the other.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Values on a command line, checked before anything is done: a wrong one is a usage error, exit status 2.
 
 Invariant: what comes out is in the one form that the rest of the gateway uses: milliseconds since the
-Unix epoch, canonical identifiers. No personal data is ever such a value; persons are read from a file or
-asked for."""
+Unix epoch, canonical identifiers. No personal data is ever such a value: it is read from a file or asked.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def now() -> int:
 
 
 class When(click.ParamType[int]):
-    """A time: `2026-12-31` (midnight in China), `2026-12-31T08:00:00Z`, or `30d`, `12h`, `15m` from now
-    (or ago)."""
+    """A time: `2026-12-31` (midnight in China), `2026-12-31T08:00:00Z`, or `30d`, `12h`, `15m` from now.
+
+    With `direction` -1 the last three mean ago.
+    """
 
     name = "time"
 

@@ -1,5 +1,4 @@
-"""For those on the other side of the gateway: the bank's client, the citizen's client, and the offline
-wallet.
+"""For those on the other side of the gateway: the bank's client, the citizen's, and the offline wallet.
 
 Invariant: nothing of the server is imported here. A client needs the two keys it pins, its own key and an
 HTTP transport; a wallet not even that.

@@ -26,8 +26,7 @@ _IF_SHOWN: Final = ("query", "request", "what")
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry about the citizen: who, when, why, what. `at` is RFC 3339; `leaf` the leaf's bytes in
-    base64url.
+    """One entry about the citizen: who, when, why, what. `at` is RFC 3339, `leaf` base64url of its bytes.
 
     `proof` is the tlog-proof@v1 text, absent until a checkpoint covers the entry (about a second).
     """
@@ -92,8 +91,7 @@ def check_access(pins: Pins, access: Access, before: Link) -> Link:
 
 
 def _says(leaf: Mapping[str, Any], access: Access, origin: str) -> bool:
-    """Whether the leaf says of itself what the list says of it. What a leaf keeps sealed cannot be
-    compared."""
+    """Whether the leaf says what the list says of it. What a leaf keeps sealed cannot be compared."""
     body, by = leaf.get("body"), leaf.get("by", {})
     if not isinstance(body, dict) or not isinstance(by, dict):
         return False
@@ -113,8 +111,7 @@ def _says(leaf: Mapping[str, Any], access: Access, origin: str) -> bool:
 
 
 def _acted(body: Mapping[str, Any], by: Mapping[str, Any], shown: str | None) -> bool:
-    """The institution shown is the one that acted; where a citizen or the system did, one that the body
-    names."""
+    """The institution shown is the one that acted, or, where none did, one that the body names."""
     if "institution" in by:
         return bool(by["institution"] == shown)
     return shown is None or shown in (body.get("recipient"), body.get("source"))

@@ -1,8 +1,7 @@
 """The bank's side (查询机构): ask for consent, query under it, keep what proves both.
 
 Invariant: an answer is returned only with a receipt, by the pinned key, that covers this answer to this
-query; a refusal of a query only with the receipt of that refusal. What the gateway says without evidence
-raises.
+query; a refusal of a query only with the receipt of that refusal. What is said without evidence raises.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ PROOF_ATTEMPTS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom the bank means: citizen number (公民身份号码) and, if it likes, the name. Neither appears in a
-    repr."""
+    """Whom the bank means: citizen number (公民身份号码) and, if it likes, the name; neither in a repr."""
 
     citizen_number: str
     name: str | None = None
@@ -45,8 +43,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What consent is asked for. Times in ms since the Unix epoch, `not_after` exclusive; `language` is BCP
-    47."""
+    """What consent is asked for. Times are Unix ms, `not_after` exclusive; `language` is BCP 47."""
 
     purpose: str
     categories: tuple[str, ...]
@@ -60,8 +57,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequested:
-    """The gateway's answer to a request for consent: `template` is the JCS of the document for the
-    citizen's wallet."""
+    """A request for consent, recorded: `template` is the JCS of the document for the citizen's wallet."""
 
     request_id: str
     consent_id: str
@@ -73,8 +69,7 @@ class ConsentRequested:
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """State of a consent request: requested, granted, declined or lapsed. `template` is the JCS of its
-    document."""
+    """A request's state: requested, granted, declined or lapsed. `template` is the JCS of its document."""
 
     request_id: str
     state: str
@@ -99,8 +94,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A receipt's entry stands in the log: `proof` (tlog-proof@v1 text) and the checkpoint that it leads
-    to."""
+    """A receipt's entry stands in the log: `proof` (tlog-proof@v1 text) leads to this checkpoint."""
 
     proof: bytes
     checkpoint: Checkpoint

@@ -34,8 +34,7 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Requests to the gateway at `base_url` (its public origin, `https://host[:port]`), signed by `key` for
-    `tag`."""
+    """Requests to the gateway at `base_url` (public origin, `https://host[:port]`), signed for `tag`."""
 
     base_url: str
     key: PrivateKey

@@ -46,8 +46,7 @@ class CitizenClient(PinnedClient):
         return self._record("/v1/consents", body, "granted")
 
     def withdraw(self, body: Mapping[str, Any]) -> Recorded | Refused:
-        """Hand in a withdrawal that the wallet signed. Once this returns, nothing is answered under the
-        consent."""
+        """Hand in a withdrawal that the wallet signed; once this returns, nothing more is answered."""
         return self._record("/v1/withdrawals", body, "withdrawn")
 
     def decline(self, request_id: str, document_sha256: str) -> int | Refused:
@@ -69,11 +68,10 @@ class CitizenClient(PinnedClient):
         return self._read("/v1/me/report")
 
     def accesses(self) -> tuple[Access, ...] | Refused:
-        """Who looked, when, why and at what: every entry about this citizen, each checked against its leaf
-        and proof, and all of them against each other, so that none is missing between the first and the
-        last.
+        """Who looked, when, why and at what: every entry about this citizen. Raises EvidenceFailed.
 
-        Raises EvidenceFailed.
+        Each is checked against its leaf and proof, and all of them against each other, so that none is
+        missing between the first and the last.
         """
         found: list[Access] = []
         link = Link()

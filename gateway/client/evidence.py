@@ -43,8 +43,7 @@ class Pins:
         return Signed(token, receipt)
 
     def inclusion(self, proof: bytes, index: int, leaf_hash: bytes) -> Checkpoint:
-        """The checkpoint, by the pinned vkey, under which the leaf stands at `index`. Raises
-        EvidenceFailed."""
+        """The checkpoint, by the pinned vkey, that covers the leaf at `index`. Raises EvidenceFailed."""
         try:
             parsed = parse_proof(proof)
             checkpoint = verify_proof(parsed, leaf_hash, self.vkey)

@@ -50,8 +50,7 @@ def read_public_key(path: Path) -> PublicKey:
 
 
 def write_jwk(path: Path, jwk: Mapping[str, str]) -> None:
-    """Create `path` with this JWK as one line; it is private when it has a member `d`. For keys of any
-    kind."""
+    """Create `path` with this JWK, of any kind, as one line; with a member `d` it is private (0600)."""
     mode = PRIVATE_MODE if "d" in jwk else PUBLIC_MODE
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -72,8 +71,7 @@ def write_jwk(path: Path, jwk: Mapping[str, str]) -> None:
 
 
 def read_jwk(path: Path) -> Jwk:
-    """The JWK in `path`, unchecked but for its form; private ones only from a file of mode 0600 that is
-    ours."""
+    """The JWK in `path`, its form alone checked; a private one only from a file of ours, mode 0600."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:

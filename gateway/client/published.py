@@ -21,8 +21,7 @@ from keys.signing import parse_public_jwk
 
 
 class PublishedKey(msgspec.Struct, frozen=True):
-    """One published key: what for, thumbprint, public JWK, who holds it, and the ledger index that
-    published it."""
+    """One published key: what for, thumbprint, public JWK, who holds it, and the index of its leaf."""
 
     use: str
     kid: str
@@ -48,8 +47,7 @@ def published_keys(base_url: str, http: httpx.Client) -> PublishedKeys:
 def pins_from(keys: PublishedKeys, vkey: str) -> Pins:
     """Pins of the `vkey` obtained elsewhere and the latest receipt key that the gateway published under it.
 
-    Raises EvidenceFailed when the gateway names another log, UnexpectedReply when it publishes no receipt
-    key.
+    Raises EvidenceFailed when the gateway names another log, UnexpectedReply when no receipt key is there.
     """
     if keys.vkey != vkey:
         raise EvidenceFailed("the gateway names another vkey than the one given")

@@ -45,8 +45,11 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The gateway said no. `problem` says why and what to do; `signed` is the verified receipt of a refusal
-    that stands in the ledger; `extra` holds codes and identifiers such as `why`."""
+    """The gateway said no. `problem` says why and what to do.
+
+    `signed` is the verified receipt of a refusal that stands in the ledger; `extra` holds codes and
+    identifiers such as `why`.
+    """
 
     problem: Problem
     signed: Signed | None = None

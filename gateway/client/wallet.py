@@ -39,8 +39,7 @@ class Wallet:
     random: Random = os.urandom
 
     def read_template(self, template: bytes, notice_text: str | None = None) -> Template:
-        """The document to sign, for showing. With `notice_text`, checks that it is the text the document
-        names.
+        """The document to sign, for showing; checks that it names `notice_text`, if that is given.
 
         Raises MalformedDocument, WillNotSign.
         """
@@ -76,8 +75,7 @@ class Wallet:
     def sign_withdrawal(
         self, consent: Consent | bytes, key: PrivateKey, *, reason: str | None = None
     ) -> dict[str, Any]:
-        """The body of a withdrawal, `{document, proof}`, of a consent (its value or its JCS). No reason is
-        needed."""
+        """The body of a withdrawal, `{document, proof}`, of a consent (value or JCS); no reason is needed."""
         granted = parse_consent(consent) if isinstance(consent, bytes) else consent
         return self.sign_withdrawal_of(granted.consent_id, granted.gateway, key, reason=reason)
 

@@ -23,13 +23,14 @@ from gateway.errors import EvidenceBroken, Rejected
 from gateway.evidence import Evidence
 from gateway.institutions.published import registrar_key
 from gateway.institutions.standing import require_standing
-from gateway.people.citizens import Enrolled, enrol, key_of, open_certificate, open_commitment_salt
-from gateway.people.subjects import find_by_number
+from gateway.people.citizens import Enrolled, enrol, key_by_lookup, open_certificate, open_commitment_salt
+from gateway.people.subjects import find_by_number, kid_lookup
 from gateway.tables import grants
 from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, parse_canonical
 from keys.errors import KeysError
 from keys.instant import format_instant
+from keys.signing import thumbprint_bytes
 from ledger.log import Entry
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A grant as it was sent: the parsed document, its bytes, its proof, and a certificate if one came
-    along.
-    """
+    """A grant as it was sent: the document, parsed and as bytes, its proof, a certificate if one came."""
 
     consent: Consent
     document: bytes
@@ -108,12 +107,17 @@ def _grant(tx: Transaction, signed: Signed) -> Granted:
 
 
 def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
-    """The person's live key: enrolled now with the certificate that came along, or held already."""
+    """The person's live key: enrolled now with the certificate that came along, or held already.
+
+    Whoever signs with a key that is not this person's, as the bank that asked could, gets one answer by one
+    path, whether the person is enrolled, merely known, or nobody.
+    """
     if signed.certificate is not None:
         return enrol(tx, signed.certificate, number)
     subject = find_by_number(tx.house, tx.conn, number)
-    row = key_of(tx.house, tx.conn, subject) if subject.known else None
-    if row is None:
+    lookup = kid_lookup(tx.house.custody, thumbprint_bytes(signed.consent.subject))
+    row = key_by_lookup(tx.house, tx.conn, lookup)
+    if row is None or not subject.known or row["subject"] != subject.subject:
         raise Rejected(
             "bad-certificate", "no key is enrolled for this person: send the enrolment certificate"
         )
@@ -182,9 +186,7 @@ def _leaf_body(signed: Signed, commitment: str) -> dict[str, Any]:
 
 
 def _again(tx: Transaction, signed: Signed) -> Granted:
-    """The same grant sent again by a phone that lost the reply: the entry it has; anything else is
-    refused.
-    """
+    """The same grant, sent again by a phone that lost the reply: its entry. Anything else is refused."""
     row, subject = held_grant(tx, signed.consent.consent_id)
     name = signed.consent.consent_id.encode()
     document = subject.link.open("grants", "document", name, row["document"])

@@ -31,9 +31,7 @@ def grant_row(house: House, conn: sa.Connection, consent: str, **own: object) ->
 
 
 def held_grant(tx: Transaction, consent: str) -> tuple[dict[str, Any], Subject]:
-    """A grant and its person. `Rejected` when there is none, `EvidenceBroken` when the ledger knows
-    better.
-    """
+    """A grant and its person. `Rejected` when there is none, `EvidenceBroken` if the ledger has one."""
     row = grant_row(tx.house, tx.conn, consent)
     if row is None:
         if tx.latest(rows.about(grants, consent)) is not None:

@@ -13,7 +13,6 @@ from consent.policy import PolicyBundle
 from gateway.consents.bodies import ConsentRequest
 from keys.canonical import sha256_hex
 
-LANGUAGES = ("en", "zh-CN")
 VERSION = "v1"
 
 

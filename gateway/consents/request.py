@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from consent.decision import ConsentAsk, Reason, Refuse, decide_request
+from consent.decision import ConsentAsk, Reason, Refuse, Ruling, decide_request
 from consent.document import Template, document_sha256, format_template, parse_template
 from consent.lifecycle import Event, apply
 from gateway import metrics, rows
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 DAY_MS = 86_400_000
 LAPSE_CHUNK = 100
+NO_STANDING = (Reason.INSTITUTION_SUSPENDED, Reason.OPERATOR_SUSPENDED, Reason.ROLE_NOT_PERMITTED)
 
 log = structlog.get_logger(__name__)
 
@@ -75,15 +76,16 @@ def request_consent(
     def act(tx: Transaction) -> Requested | RequestRefused:
         earlier = _row(tx.house, tx.conn, ask.request_id)
         own = earlier is not None and earlier["institution"] == signer.institution
-        if earlier is not None and own and hmac.compare_digest(earlier["body_mac"], body_mac):
-            return _again(tx, ask, earlier, signer)
+        repeated = earlier is not None and own and hmac.compare_digest(earlier["body_mac"], body_mac)
         ruling = decide_request(
-            _consent_ask(ask, signer, reused=earlier is not None),
+            _consent_ask(ask, signer, reused=earlier is not None and not repeated),
             standings(tx, institutions, [signer.institution]).get(signer.institution),
             standings(tx, operators, [signer.operator]).get(signer.operator),
             house.policy,
             tx.at,
         )
+        if earlier is not None and repeated and not _without_standing(ruling):
+            return _again(tx, ask, earlier, signer)
         if isinstance(ruling, Refuse):
             metrics.DECISIONS.labels("request", "refused", ruling.reason.value).inc()
             return _refuse(tx, ask, body, signer, tag, ruling.reason)
@@ -91,6 +93,11 @@ def request_consent(
         return _record(tx, ask, signer, tag, citizen_number, body_mac)
 
     return house.transact(act, nonce=signer.nonce)
+
+
+def _without_standing(ruling: Ruling) -> bool:
+    """Whether the asker may not act at all now; whatever else was ruled, the first answer stands."""
+    return isinstance(ruling, Refuse) and ruling.reason in NO_STANDING
 
 
 def _consent_ask(ask: ConsentRequest, signer: Signer, *, reused: bool) -> ConsentAsk:
@@ -250,7 +257,11 @@ def _lapse(tx: Transaction, request: str) -> bool:
         metrics.EVIDENCE_BROKEN.labels("consent_requests").inc()
         log.error("evidence.broken", table="consent_requests", key=request)
         return False
-    if row is None or row["state"] != "requested" or tx.latest(rows.about(grants, row["consent"])) is not None:
+    if (
+        row is None
+        or row["state"] != "requested"
+        or tx.latest(rows.about(grants, row["consent"])) is not None
+    ):
         return False
     end_request(tx, row, Event.LAPSE)
     return True

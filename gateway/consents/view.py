@@ -1,9 +1,8 @@
-"""Who may see a consent or a request for one: its recipient and its citizen, nobody else, and no difference
-to nobody.
+"""Who may see a consent or a request for one: its recipient and its citizen, and nobody else.
 
 Invariant: to anyone else a consent that exists and one that does not look the same, in content and time:
-what is not the viewer's is neither authenticated nor opened.
-(A request is a citizen's by the number inside it: it is opened to find out.)
+what is not the viewer's is neither authenticated nor opened. (A request is a citizen's by the number inside
+it: it is opened to find out.)
 """
 
 from __future__ import annotations
@@ -30,9 +29,7 @@ Viewer = Signer | Citizen
 
 
 def view_consent(house: House, conn: sa.Connection, consent: str, viewer: Viewer, at: int) -> dict[str, Any]:
-    """A granted consent: state, document, uses, the grant's index. `Rejected` (`not-found`) to anyone
-    else.
-    """
+    """A granted consent: state, document, uses, the grant's index; `Rejected` (`not-found`) to others."""
     own = {"tag": viewer.subject.tag} if isinstance(viewer, Citizen) else {"recipient": viewer.institution}
     row = grant_row(house, conn, consent, **own)
     if row is None:

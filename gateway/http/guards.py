@@ -41,9 +41,7 @@ class Api:
     publishing: PublishingThread
 
     def route(self, rule: str, methods: list[str], guard: Guard) -> Callable[[Callable[..., Response]], None]:
-        """Register a view behind its guard. A guarded view gets what the guard found as its first
-        argument.
-        """
+        """Register a view behind its guard, which hands it whom it found as its first argument."""
 
         def register(view: Callable[..., Response]) -> None:
             guarded = _guarded(self.house, view, guard)

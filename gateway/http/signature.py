@@ -1,10 +1,10 @@
 """RFC 9421 in the one profile of this gateway: pure, strict, without a clock and without a database.
 
-Invariant: a request is accepted only if exactly one signature, under the one key that `keyid` names, covers
-exactly its method, its target and (when it has a body) its digest and content type, at about this time, for
-this use. Everything else is refused with a code; nothing is guessed, and what the signature does not cover
-is not read. Nonces are checked for form only: that each serves once is kept in the database, under the head
-lock.
+Invariant: a request is accepted only if exactly one signature, under the one key that `keyid` names,
+covers exactly its method, its target and (when it has a body) its digest and content type, at about
+this time, for this use. Everything else is refused with a code; nothing is guessed, and what the
+signature does not cover is not read. Nonces are checked for form only: that each serves once is kept in
+the database, under the head lock.
 
 The profile: any label; components `"@method" "@target-uri" "content-digest" "content-type"` in any order,
 the first two alone when there is no body; parameters `created`, `keyid`, `nonce`, `alg`, `tag` in any order,
@@ -109,10 +109,10 @@ def sign_request(
     nonce: str,
     tag: str,
 ) -> dict[str, str]:
-    """The headers that sign a request to the absolute URI `target`: Signature-Input, Signature and, with a
-    body, Content-Digest and Content-Type. An empty body is no body; `created_s` is in seconds.
+    """The headers that sign a request to the absolute URI `target`; `created_s` is in seconds.
 
-    Raises SignatureRefused for a request that `verify_request` would refuse by its form.
+    They are Signature-Input, Signature and, with a body, Content-Digest and Content-Type; an empty body is
+    none. Raises SignatureRefused for a request that `verify_request` would refuse by its form.
     """
     alg = HTTP_ALG[key.alg]
     check_nonce(nonce)

@@ -30,9 +30,7 @@ class MalformedBody(Rejected):
 
 
 def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
-    """The request's body as a value of `shape` and as the JSON object it was; `Rejected` when it is
-    neither.
-    """
+    """The request's body as a value of `shape` and as the JSON object it was. Raises `Rejected`."""
     if request.headers.get("Content-Type") != JSON:
         raise Rejected("unsupported-media-type")
     try:
@@ -48,8 +46,10 @@ def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
 
 
 def _path(message: str) -> str:
-    """The JSON path that ends msgspec's message. Before it may stand text of the request, a value or the
-    name of an unknown member, which could be written to look like a path; the latter may even end it.
+    """The JSON path that ends msgspec's message.
+
+    Before it may stand text of the request, a value or the name of an unknown member, which could be written
+    to look like a path; the latter may even end it.
     """
     found = None if message.startswith(_UNKNOWN) else _PATH.search(message)
     return found.group(1) if found else "$"

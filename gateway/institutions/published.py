@@ -1,5 +1,4 @@
-"""Published keys: the gateway's own, the registrars' and the regulators', each with the leaf that published
-it.
+"""Published keys: the gateway's own, the registrars' and the regulators', each published by a leaf.
 
 Invariant: a key counts only while its row is what the `key.published` leaf said; the auditor's own pins,
 not this table, are what convicts a gateway that publishes a registrar of its own making.

@@ -1,8 +1,8 @@
 """Registering institutions (查询机构) and operators (查询用户), and changing their standing.
 
-Invariant: every change of standing is an entry, and takes the head's lock that every decision reads under,
-so the next query after a suspension is refused. An operator who administers cannot query, and one key is
-one operator's.
+Invariant: every change of standing is an entry, and takes the head's lock that every decision
+reads under, so the next query after a suspension is refused. An operator who administers cannot
+query, and one key is one operator's.
 """
 
 from __future__ import annotations

@@ -60,7 +60,16 @@ def find_by_kid(house: House, conn: sa.Connection, kid: str) -> Citizen | None:
 
 def key_of(house: House, conn: sa.Connection, subject: Subject) -> dict[str, Any] | None:
     """The evident key row of a subject, or None when no key is enrolled."""
-    found = rows.read_evident(conn, citizen_keys, "subject", [subject.subject], house.shard)
+    return _evident_key(house, conn, "subject", subject.subject)
+
+
+def key_by_lookup(house: House, conn: sa.Connection, lookup: bytes) -> dict[str, Any] | None:
+    """The evident row of the key with this look-up, or None."""
+    return _evident_key(house, conn, "kid_lookup", lookup)
+
+
+def _evident_key(house: House, conn: sa.Connection, column: str, value: bytes) -> dict[str, Any] | None:
+    found = rows.read_evident(conn, citizen_keys, column, [value], house.shard)
     if not found:
         return None
     rows.require_evident(house.custody, citizen_keys, found[0])
@@ -94,9 +103,7 @@ class Enrolled:
 
 
 def enrol(tx: Transaction, certificate: Certificate, citizen_number: str) -> Enrolled:
-    """Enrol the certified key of the person with this canonical number; enrolling it twice changes
-    nothing.
-    """
+    """Enrol the certified key of the person with this canonical number; doing so twice changes nothing."""
     house = tx.house
     enrolment = verify_enrolment(house, tx.conn, certificate, citizen_number, tx.at)
     require_standing(tx, enrolment.registrar, "registrar")

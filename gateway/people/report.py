@@ -1,9 +1,8 @@
-"""What a citizen sees of themselves: what is held, and who looked, why, when, with the proof of each (CIR
-art. 17).
+"""What a citizen sees of themselves (CIR art. 17): what is held, and who looked, why and when, proved.
 
-Invariant: reading is an entry too (`subject.read`), committed before anything leaves; what is shown is
-everything that stands under the citizen's tag, refusals included, so that nothing that happened is hidden
-from them.
+Invariant: reading is an entry too (`subject.read`), committed before anything leaves; what is
+shown is everything that stands under the citizen's tag, refusals included, so that nothing
+that happened is hidden from them.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ PAGE = 100
 
 def record_reading(house: House, citizen: Citizen, what: str, nonce: Nonce) -> Entry:
     """Record that a citizen reads their own `report` or `accesses`; spends the request's nonce."""
-
     return house.transact(
         lambda tx: tx.append("subject.read", {"what": what}, tag=citizen.subject.tag),
         seals=False,
@@ -69,8 +67,7 @@ def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
 
 
 def accesses(house: House, publishing: PublishingThread, citizen: Citizen, after: int) -> dict[str, Any]:
-    """The leaves under a citizen's tag with numbers above `after`, a page of them, each with its inclusion
-    proof.
+    """A page of the leaves under a citizen's tag, numbered above `after`, each with its inclusion proof.
 
     `next` is the number to go on after, absent on the last page. The citizen recomputes each leaf's hash,
     checks the proof under the pinned key, and sees by the numbers and previous hashes that no entry between
@@ -122,7 +119,8 @@ def _told(leaf_bytes: bytes, names: dict[str, str]) -> dict[str, Any]:
         told |= {"institution": institution, "institution_name": names.get(institution, "")}
     for name in ("purpose", "reason", "query", "request", "what"):
         value = getattr(body, name, None)
-        if isinstance(value, str) and not (name == "request" and leaf.type == "query.disclosed"):
+        hashed = name == "request" and leaf.type == "query.disclosed"  # there it is a salted hash, no id
+        if isinstance(value, str) and not hashed:
             told[name] = value
     categories = getattr(body, "categories", None)
     return told | ({} if categories is None else {"categories": list(categories)})

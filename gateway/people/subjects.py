@@ -75,10 +75,12 @@ def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Su
     """The subject of a canonical citizen number, or the decoy.
 
     `EvidenceBroken` when the index leads to somebody else: whoever can write to it could otherwise have one
-    person enrolled, or one person's records stored, as another.
+    person enrolled, or one person's records stored, as another. The number alone is opened for that: a name
+    that some have and some have not would tell them apart.
     """
     subject = _find(house, conn, BY_NUMBER, number_lookup(house.custody, citizen_number))
-    number, _name = identity_of(house, conn, subject.subject)
+    row, key = _sealed_identity(house, conn, subject.subject)
+    number = _open_number(key, row)
     if not hmac.compare_digest(number.encode(), citizen_number.encode()) and subject.known:
         raise EvidenceBroken("the index of citizen numbers leads to another person")
     return subject
@@ -156,10 +158,18 @@ def subject_row(
 
 def identity_of(house: House, conn: sa.Connection, subject: bytes) -> tuple[str, str | None]:
     """The stored citizen number and name of a subject, decrypted."""
-    row = conn.execute(
-        sa.select(subjects.c.citizen_number, subjects.c.name).where(subjects.c.subject == subject)
-    ).one()
-    key = house.keyring.open(conn, subject, (IDENTITY,))[IDENTITY]
-    number = key.open("subjects", "citizen_number", subject, row.citizen_number).decode()
+    row, key = _sealed_identity(house, conn, subject)
     name = None if row.name is None else key.open("subjects", "name", subject, row.name).decode()
-    return number, name
+    return _open_number(key, row), name
+
+
+def _sealed_identity(house: House, conn: sa.Connection, subject: bytes) -> tuple[sa.Row[Any], DataKey]:
+    """The encrypted identity of a subject, and the key that opens it."""
+    columns = subjects.c
+    identity: sa.Select[Any] = sa.select(columns.subject, columns.citizen_number, columns.name)
+    row = conn.execute(identity.where(columns.subject == subject)).one()
+    return row, house.keyring.open(conn, subject, (IDENTITY,))[IDENTITY]
+
+
+def _open_number(key: DataKey, row: sa.Row[Any]) -> str:
+    return key.open("subjects", "citizen_number", row.subject, row.citizen_number).decode()

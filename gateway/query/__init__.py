@@ -1,3 +1,1 @@
-"""The authorised query (授权查询). `answer.py` is the hot path on one screen; its numbers are those of the
-README.
-"""
+"""The authorised query (授权查询). `answer.py` is the hot path on one screen, its steps numbered."""

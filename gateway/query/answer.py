@@ -54,9 +54,7 @@ class Refusal:
 
 
 def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal:
-    """Answer one credit query. `ReplayedNonce` when its request was seen before, `Undelivered` after a late
-    failure.
-    """
+    """Answer one credit query. `ReplayedNonce` for a request seen before, `Undelivered` if it fails late."""
     ask = look_up(house, query, body, signer)  # 1
     ruled = house.lane.submit(rule_batch, ask)  # 2
     if isinstance(ruled, ReplayedNonce):

@@ -1,8 +1,8 @@
 """Least answer: cut what was decrypted to what consent, purpose and catalogue all allow. Pure.
 
-Invariant: a record whose category is outside the scope, or whose display term (展示期限) is over, is never in
-the answer; a category that was asked for and holds nothing is there, empty, so that absence is said and not
-guessed.
+Invariant: a record whose category is outside the scope, or whose display term (展示期限) is over, is
+never in the answer; a category that was asked for and holds nothing is there, empty, so that
+absence is said and not guessed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One decrypted record revision: its category, its body, and the end of its display term (ms) if it has
-    one.
-    """
+    """One decrypted record revision: category, body, and the end (ms) of its display term if it has one."""
 
     category: str
     body: Mapping[str, Any] = field(repr=False)

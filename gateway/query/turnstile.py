@@ -42,9 +42,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """A permitted query: its entry, what may be shown, and the stored revisions that its commitment
-    covers.
-    """
+    """A permitted query: its entry, what may be shown, and the stored revisions that it commits to."""
 
     entry: Entry
     scope: tuple[str, ...]
@@ -138,9 +136,8 @@ def _rule(tx: Transaction, held: _Held, ask: Ask) -> Disclosed | Refused:
         tx.at,
     )
     if ask.found.broken and ruling == Refuse(Reason.NO_CONSENT):
-        ruling = Refuse(
-            Reason.EVIDENCE_BROKEN
-        )  # there is a consent of the asker's, and it no longer verifies
+        # There is a consent of the asker's, and it no longer verifies.
+        ruling = Refuse(Reason.EVIDENCE_BROKEN)
     ruled: Disclosed | Refused
     if isinstance(ruling, Permit):
         metrics.DECISIONS.labels("query", "disclosed", "").inc()
@@ -156,9 +153,7 @@ def _rule(tx: Transaction, held: _Held, ask: Ask) -> Disclosed | Refused:
 
 
 def _grant(tx: Transaction, held: _Held, ask: Ask) -> Grant | None:
-    """The asker's consent as it stands now; None where there is none. Sound only if rows, leaves and proof
-    agree.
-    """
+    """The asker's consent as it stands now, sound only if rows, leaves and proof agree; None without one."""
     custody = tx.house.custody
     row, key = held.grants.get(ask.found.consent_id), held.keys.get(ask.found.subject)
     sound = (
@@ -169,6 +164,7 @@ def _grant(tx: Transaction, held: _Held, ask: Ask) -> Grant | None:
         and (ask.found.consent_id in held.counted or rows.is_evident(custody, grants, row))
         and row["document"] == ask.found.stored
         and row["tag"] == ask.found.tag
+        and all(_is_hash(one.revision_hash) for one in held.revisions[ask.found.subject])
     )
     if ask.found.consent is None or row is None or key is None:
         if ask.found.broken:
@@ -184,6 +180,11 @@ def _grant(tx: Transaction, held: _Held, ask: Ask) -> Grant | None:
         effective=ask.found.effective,
         sound=sound,
     )
+
+
+def _is_hash(value: object) -> bool:
+    """SQLite keeps whatever an intruder leaves in a column; it must not stop the rest of the batch."""
+    return isinstance(value, bytes) and len(value) == 32
 
 
 def _alert(ask: Ask) -> None:

@@ -1,7 +1,7 @@
 """What a row says of all its records: who it is about, under which reference, and when.
 
-Invariant: without refusals there is an `About`, of a valid citizen number, an adult when it
-happened, with days that are days and none of them in the future. With any refusal no record comes of the row.
+Invariant: without refusals there is an `About`, of a valid citizen number, an adult when it happened, with
+days that are days and none of them in the future. With any refusal no record comes of the row.
 """
 
 from __future__ import annotations

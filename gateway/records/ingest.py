@@ -1,9 +1,9 @@
 """Ingestion (归集): examined records into the store, in chunks that hold the lock only for the writing.
 
-Invariant: a record is known by (source, reference), so a rerun changes nothing; the same reference with
-other content is refused, not overwritten (a correction is an act of its own). Looking up, keys and
-encryption happen before the lock; rows and their `record.ingested` leaves, one for each person of a chunk,
-commit together.
+Invariant: a record is known by (source, reference), so a rerun changes nothing; the same reference
+with other content is refused, not overwritten (a correction is an act of its own). Looking up,
+keys and encryption happen before the lock; rows and their `record.ingested` leaves, one for each
+person of a chunk, commit together.
 """
 
 from __future__ import annotations
@@ -55,18 +55,14 @@ class _Person:
 
 
 def require_source(house: House, source: str) -> None:
-    """`Rejected` unless `source` may send records now; asked before the first row is read, and again with
-    each chunk.
-    """
+    """`Rejected` unless `source` may send records now; asked before the first row, and with each chunk."""
     house.transact(lambda tx: require_standing(tx, source, "source"), seals=False)
 
 
 def ingest(
     house: House, source: str, examined: Iterable[Record | Refusal], progress: Progress
 ) -> ImportReport:
-    """Store what may be stored; `progress` is told the line after each chunk. Raises nothing for a bad
-    row.
-    """
+    """Store what may be stored; `progress` is told the line after each chunk. A bad row raises nothing."""
     tally, batch = Tally(source), new_uuid(house.random)
     require_source(house, source)
     for chunk in _chunks(examined):
@@ -155,9 +151,9 @@ def _prepare(house: House, fresh: list[Record]) -> list[_Person]:
 
 
 def _person(house: House, conn: sa.Connection, record: Record) -> _Person:
-    known = find_by_number(house, conn, record.person)
-    if known.known:
-        return _Person(known.subject, known.tag, {LINK: known.link})
+    found = find_by_number(house, conn, record.person)
+    if found.known:
+        return _Person(found.subject, found.tag, {LINK: found.link})
     subject, tag = house.random(16), house.random(16)
     person = _Person(subject, tag, {})
     for klass in (LINK, IDENTITY):
@@ -178,20 +174,22 @@ def _fresh_key(house: House, person: _Person, klass: str) -> None:
     person.key_rows.append(row)
 
 
+def _key(house: House, conn: sa.Connection, person: _Person, klass: str) -> DataKey:
+    """The person's data key of a retention class: opened already, stored, or made now."""
+    if klass not in person.keys and person.subject_row is None:  # a new person has nothing stored
+        person.keys |= house.keyring.find(conn, person.subject, (klass,))
+    if klass not in person.keys:
+        _fresh_key(house, person, klass)
+    return person.keys[klass]
+
+
 def _row(house: House, conn: sa.Connection, person: _Person, record: Record) -> dict[str, Any]:
     category = house.policy.category(record.category)
     if category is None:
         raise LookupError("an examined record has a category of the catalogue")
-    if category.klass not in person.keys:
-        stored = (
-            house.keyring.find(conn, person.subject, (category.klass,)) if person.subject_row is None else {}
-        )
-        if category.klass in stored:
-            person.keys[category.klass] = stored[category.klass]
-        else:
-            _fresh_key(house, person, category.klass)
+    key = _key(house, conn, person, category.klass)
     name = house.random(16)
-    body = person.keys[category.klass].seal("records", "body", name, canonical(record_body(record)))
+    body = key.seal("records", "body", name, canonical(record_body(record)))
     return {
         "record": name,
         "subject": person.subject,
@@ -227,9 +225,7 @@ def _write(tx: Transaction, source: str, batch: str, prepared: list[_Person]) ->
 
 
 def revisions_root(hashes: list[bytes]) -> bytes:
-    """RFC 6962 root over the sorted revision hashes (32 bytes each), as the body of `record.ingested` has
-    it.
-    """
+    """RFC 6962 root over the sorted revision hashes (32 bytes each), for the body of `record.ingested`."""
     return root([leaf_hash(one) for one in hashes])
 
 

@@ -1,8 +1,8 @@
 """Custody: whoever holds the root and epoch keys, behind one interface.
 
-Invariant: a key never leaves its custody. Callers name a key and hand over what is to be wrapped, unwrapped,
-signed or authenticated. A key is random, made here, never overwritten, and gone from here once `destroy`
-returns.
+Invariant: a key never leaves its custody. Callers name a key and hand over what is to be
+wrapped, unwrapped, signed or authenticated. A key is random, made here, never overwritten, and
+gone from here once `destroy` returns.
 
 Providers: `file` (embedded default). An HSM provider implements the same protocol.
 """

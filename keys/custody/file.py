@@ -63,8 +63,7 @@ _KEY_MEMBERS = frozenset({"v", "name", "kind"})
 def read_passphrase(path: Path) -> bytes:
     """The passphrase in `path`: one line of 16 to 1,024 bytes, its final newline left off.
 
-    Raises CustodyPermissions unless the file is ours and has mode 0600 or less, CustodyError for any other
-    content.
+    Raises CustodyPermissions unless the file is ours, mode 0600 or less; CustodyError for other content.
     """
     line = storage.read_file(path, _MAX_PASSPHRASE_BYTES + 2).removesuffix(b"\n").removesuffix(b"\r")
     if any(byte in line for byte in b"\r\n\0"):
@@ -79,8 +78,7 @@ def create_file_custody(
 ) -> FileCustody:
     """A new, empty custody in `directory`, which may stand already if it is empty and ours.
 
-    Durable once this returns. Raises KeyNameTaken where a custody stands, CustodyError for a short
-    passphrase.
+    Durable once this returns. Raises KeyNameTaken where one stands, CustodyError for a short passphrase.
     """
     if not _MIN_PASSPHRASE_BYTES <= len(passphrase) <= _MAX_PASSPHRASE_BYTES:
         raise CustodyError("a passphrase has 16 to 1024 bytes")

@@ -84,7 +84,6 @@ class Cost:
 
 
 STANDARD: Final = Cost(passes=3, memory=268_435_456)  # libsodium's MODERATE
-INTERACTIVE: Final = Cost(passes=2, memory=67_108_864)
 LEAST: Final = Cost(passes=1, memory=8_388_608)  # for tests
 MOST: Final = Cost(passes=16, memory=1_073_741_824)
 

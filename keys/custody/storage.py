@@ -1,9 +1,9 @@
 """Secret files: readable by their owner alone, written whole or not at all.
 
-Invariant: after `create_file` returns, the file is on disk with all its bytes, in a directory entry that
-survives a power cut; if it is interrupted at any step, the name either does not exist or holds all the bytes.
-Nothing here overwrites. What is read was a regular file, no link, owned by this user, closed to group and
-others.
+Invariant: after `create_file` returns, the file is on disk with all its bytes, in a directory entry
+that survives a power cut; if it is interrupted at any step, the name either does not exist or holds
+all the bytes. Nothing here overwrites. What is read was a regular file, no link, owned by this
+user, closed to group and others.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ def read_file(path: Path, limit: int) -> bytes:
 def create_file(path: Path, data: bytes, random: Callable[[int], bytes]) -> None:
     """Write a new file with mode 0600. Raises KeyNameTaken if the name stands.
 
-    Written under a temporary name, synced, then linked: link refuses an existing name where rename would
-    replace it.
+    Written under a temporary name, synced, then linked: rename would replace an existing name.
     """
     temporary = path.parent / f"{_TEMPORARY}{random(8).hex()}"
     try:

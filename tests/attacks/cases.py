@@ -30,7 +30,12 @@ def person() -> Any:
 
 
 def record(one: Any) -> Record:
-    fields = {"purpose": "education", "amount": 2096, "currency": "DEM", "duration_months": 12}
+    fields: dict[str, str | int] = {
+        "purpose": "education",
+        "amount": 2096,
+        "currency": "DEM",
+        "duration_months": 12,
+    }
     day, reference = date(2020, 1, 2), f"R-{one.citizen_number}"
     return Record(2, one.citizen_number, one.name, "loan", SOURCE, reference, day, None, None, False, fields)
 
@@ -114,6 +119,13 @@ def unknown(_: World) -> Any:
 def imported(world: World) -> Any:
     one = person()
     world.import_records([record(one)])
+    return one
+
+
+def enrolled_without_records(world: World) -> Any:
+    """Somebody of whom the gateway has a number and a key, and no name."""
+    one = person()
+    world.citizen(one.citizen_number)
     return one
 
 

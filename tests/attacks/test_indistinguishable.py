@@ -6,7 +6,7 @@ the gateway does meanwhile, since doing less is what a clock would show.
 Compared, case by case, over HTTP against a real server:
 
 - the response: status, headers in their order, body. Masked by name, their lengths kept, are only the
-  members of `_RANDOM` below (ids, nonces and salts that are random or the caller's own, and where the entry
+  members of `seen.RANDOM` (ids, nonces and salts that are random or the caller's own, and where the entry
   stands in the ledger), and of the headers `Date` and `X-Request-Id`. In a receipt the same members are
   masked, and the signature. Everything else is equal to the byte, `Content-Length` included.
 - the trace (`trace`): the text of every statement on every connection with the number of its parameters,
@@ -93,7 +93,7 @@ def test_a_query_cannot_tell_nobody_from_anothers(world: World, tracer: Tracer, 
             assert other.differs(seen[0]) == []
 
 
-_PERSONS = (c.unknown, c.imported, c.enrolled, c.enrolled_with_consents)
+_PERSONS = (c.unknown, c.imported, c.enrolled_without_records, c.enrolled, c.enrolled_with_consents)
 
 
 @pytest.mark.parametrize(

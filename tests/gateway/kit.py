@@ -1,4 +1,4 @@
-"""Tools of the gateway's tests: raw signed requests, the leaves as they stand, an insider's hands on the database."""
+"""Tools of the gateway's tests: raw signed requests, the leaves as they stand, an insider's hands."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from gateway.client.channel import new_http
 from gateway.client.evidence import Pins
 from gateway.client.reply import Refused
 from gateway.house import House
+from gateway.http.problems import EXTRA, PROBLEMS
 from gateway.http.signature import TAG_CITIZEN, TAG_INSTITUTION, sign_request
 from gateway.opening import sqlite_path
 from gateway.query.answer import Answer, Refusal, answer
@@ -35,6 +36,8 @@ T = TypeVar("T")
 NUMBER = "110101199003070134"
 OTHER_NUMBER = "990001199001010021"
 JSON = "application/json"
+PRIVATE = "110101199003070134-测试人"
+"""What a test puts where it must not come out again."""
 
 
 def leaves(house: House) -> list[Leaf]:
@@ -268,3 +271,18 @@ def pins_of(world: World) -> Pins:
     """What the bank's client pins, to check receipts of replies that were fetched by hand."""
     with world.bank() as bank:
         return bank.pins
+
+
+def check_problem(reply: httpx.Response, status: int, name: str) -> None:
+    """The whole of an error reply: one row of the table, in two languages, with known members only."""
+    assert (reply.status_code, name_of(reply)) == (status, name)
+    body, row = reply.json(), PROBLEMS[name]
+    assert body["status"] == status == row.status
+    assert (body["title"], body["title_zh"]) == (row.title_en, row.title_zh)
+    assert (body["hint"], body["hint_zh"]) == (row.hint_en, row.hint_zh)
+    assert body.keys() - {"type", "status", "title", "title_zh", "hint", "hint_zh", "receipt"} <= EXTRA
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert PRIVATE not in reply.text
+    for leak in ("Traceback", "sqlite", "gateway/", ".py", "110101199003070134"):
+        assert leak not in reply.text

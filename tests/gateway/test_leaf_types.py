@@ -1,4 +1,4 @@
-"""Every leaf type of part 1 is produced by a running gateway, and what it wrote passes the auditor's verifier."""
+"""Every leaf type of part 1 is produced by a running gateway, and what it wrote is verified."""
 
 from __future__ import annotations
 

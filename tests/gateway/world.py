@@ -1,7 +1,7 @@
 """A small world for tests: one gateway, a regulator, a registrar, banks, and citizens with keys of their own.
 
-Everything is real: SQLite in a temporary directory, custody on disk, Ed25519 keys, an HTTP server on a free loopback
-port, the importable clients. Only the clock can be set, and only forward or back by a test that says so.
+Everything is real: SQLite in a temporary directory, custody on disk, Ed25519 keys, an HTTP server on a free
+loopback port, the importable clients. Only the clock can be set, forward or back, by a test that says so.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ class World:
         """A client of one operator; the bank's own by default."""
         return BankClient(self.url, key or self.bank_key, **self.pins())
 
-    def citizen(self, number: str, name: str = "测试", alg: str = "Ed25519", *, enrol: bool = True) -> Citizen:
+    def citizen(
+        self, number: str, name: str = "测试", alg: str = "Ed25519", *, enrol: bool = True
+    ) -> Citizen:
         """A person with a fresh key and certificate; enrolled unless told otherwise."""
         key = fresh_key(alg)
         certificate = self.registrar.certify(self.house.origin, number, key, self.clock())
@@ -280,13 +282,17 @@ def new_world(
         house.custody.close()
 
 
-def _people(house: House, publishing: PublishingThread, server: BaseWSGIServer, clock: SettableClock) -> World:
+def _people(
+    house: House, publishing: PublishingThread, server: BaseWSGIServer, clock: SettableClock
+) -> World:
     private, public = generate_x25519(os.urandom)
     registrar = new_registrar()
     registrar_public = parse_public_jwk(registrar.key.jwk)
     for new in (
         NewInstitution(REGULATOR, "测试监管局", "regulator", ("audit",), regulator_key=public),
-        NewInstitution(REGISTRAR, "测试核验中心", "registrar", ("registrar",), registrar_key=registrar_public),
+        NewInstitution(
+            REGISTRAR, "测试核验中心", "registrar", ("registrar",), registrar_key=registrar_public
+        ),
         NewInstitution(BANK, "测试银行", "finance", ("query",)),
         NewInstitution(OTHER_BANK, "另一银行", "finance", ("query",)),
         NewInstitution(SOURCE, "测试信源", "source", ("source",)),

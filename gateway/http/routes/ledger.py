@@ -97,9 +97,7 @@ def _proofs(api: Api) -> None:
 
 
 def _require_auditor(api: Api) -> None:
-    """Entry bundles go only to a regulator's auditing operator in good standing; to anyone else they are
-    absent.
-    """
+    """Entry bundles are for a regulator's auditing operator in good standing; to others they are absent."""
     signer = authenticate_operator(api.house, request)
 
     def act(tx: Transaction) -> bool:

@@ -1,4 +1,4 @@
-"""A grant: only the document that was asked for, signed by the key that was certified for that very person."""
+"""A grant: only the document that was asked for, signed by the key that was certified for that person."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def test_a_grant_may_bring_its_certificate(world: World) -> None:
 def test_a_grant_that_fails_after_enrolling_enrols_nobody(world: World) -> None:
     """Both in one act: a bad proof undoes the enrolment, leaf and rows."""
     citizen = world.citizen(kit.NUMBER, enrol=False)
-    body = world.wallet.sign_consent(world.ask(citizen).template, citizen.key, certificate=citizen.certificate)
+    body = world.wallet.sign_consent(
+        world.ask(citizen).template, citizen.key, certificate=citizen.certificate
+    )
     other = world.wallet.sign_consent(world.ask(citizen).template, citizen.key)
     before = kit.size(world.house)
     assert refused_as(citizen.client.grant({**body, "proof": other["proof"]})) == "bad-proof"
@@ -150,7 +152,10 @@ def test_a_consent_that_nobody_asked_for_is_refused(world: World) -> None:
     citizen = world.citizen(kit.NUMBER)
     template = parse_canonical(world.ask(citizen).template)
     made_up = canonical({**template, "consent_id": "00000000-0000-4000-8000-000000000000"})
-    assert refused_as(citizen.client.grant(world.wallet.sign_consent(made_up, citizen.key))) == "consent-mismatch"
+    assert (
+        refused_as(citizen.client.grant(world.wallet.sign_consent(made_up, citizen.key)))
+        == "consent-mismatch"
+    )
 
 
 def test_a_grant_to_a_suspended_bank_is_refused_until_it_is_reinstated(world: World) -> None:
@@ -164,7 +169,9 @@ def test_a_grant_to_a_suspended_bank_is_refused_until_it_is_reinstated(world: Wo
 
 def test_a_grant_under_a_registrar_of_nobodys_is_refused(world: World) -> None:
     citizen = world.citizen(kit.NUMBER, enrol=False)
-    forged = new_registrar().certify(world.house.origin, kit.NUMBER, citizen.key, world.clock(), registrar=REGISTRAR)
+    forged = new_registrar().certify(
+        world.house.origin, kit.NUMBER, citizen.key, world.clock(), registrar=REGISTRAR
+    )
     body = world.wallet.sign_consent(world.ask(citizen).template, citizen.key, certificate=forged)
     assert refused_as(citizen.client.grant(body)) == "bad-certificate"
     assert not kit.of_type(world.house, "subject.enrolled")

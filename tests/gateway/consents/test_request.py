@@ -52,7 +52,10 @@ def test_sixteen_copies_of_a_request_at_once_are_one_request(world: World) -> No
 def test_a_request_is_seen_by_its_bank_and_its_citizen_only(world: World) -> None:
     citizen, stranger = world.citizen(kit.NUMBER), world.citizen(kit.OTHER_NUMBER)
     asked = world.ask(citizen)
-    mine, banks = citizen.client.consent_request(asked.request_id), world.bank().consent_request(asked.request_id)
+    mine, banks = (
+        citizen.client.consent_request(asked.request_id),
+        world.bank().consent_request(asked.request_id),
+    )
     assert not isinstance(mine, Refused)
     assert not isinstance(banks, Refused)
     assert mine["state"] == banks.state == "requested"
@@ -102,7 +105,9 @@ def test_a_stranger_cannot_decline_and_a_wrong_document_is_not_declined(world: W
     assert refused.problem.name == "consent-mismatch"
     body = {"request_id": str(uuid.uuid4()), "document_sha256": asked.document_sha256}
     path = f"/v1/consent-requests/{asked.request_id}/decline"
-    assert kit.name_of(kit.citizens_request(world, citizen.key, "POST", path, body).send()) == "consent-mismatch"
+    assert (
+        kit.name_of(kit.citizens_request(world, citizen.key, "POST", path, body).send()) == "consent-mismatch"
+    )
     assert not kit.of_type(world.house, "consent.declined")
 
 

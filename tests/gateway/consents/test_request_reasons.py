@@ -1,4 +1,4 @@
-"""Every reason for which a request for consent is refused, produced over HTTP, before anybody is looked for."""
+"""Every reason for refusing a request for consent, produced over HTTP, before anybody is looked for."""
 
 from __future__ import annotations
 

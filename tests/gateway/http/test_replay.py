@@ -1,4 +1,4 @@
-"""A signed request serves once: replayed at once, elsewhere, after a restart, or after the clock went back."""
+"""A signed request serves once: replayed at once, elsewhere, after a restart, or once the clock went back."""
 
 from __future__ import annotations
 

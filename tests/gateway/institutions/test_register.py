@@ -22,7 +22,7 @@ from keys.instant import format_instant
 from keys.sealing import generate_x25519
 from keys.signing import PublicKey, parse_public_jwk
 from tests.gateway import kit
-from tests.gateway.world import BANK, OTHER_BANK, REGISTRAR, REGULATOR, SOURCE, World, fresh_key
+from tests.gateway.world import BANK, OTHER_BANK, REGULATOR, SOURCE, World, fresh_key
 
 NEW = synthetic_uscc(77)
 HOUR_MS = 3_600_000
@@ -86,7 +86,12 @@ def test_roles_that_no_operator_has_together_are_refused(world: World, roles: li
 
 
 def test_an_operator_has_only_roles_of_its_institution(world: World) -> None:
-    for institution, roles in ((BANK, ["audit"]), (SOURCE, ["query"]), (REGULATOR, ["query"]), (BANK, ["source"])):
+    for institution, roles in (
+        (BANK, ["audit"]),
+        (SOURCE, ["query"]),
+        (REGULATOR, ["query"]),
+        (BANK, ["source"]),
+    ):
         with pytest.raises(Rejected):
             add_operator(world.house, institution, public(), roles)
 
@@ -119,7 +124,9 @@ REFUSED = {
     "a-source-that-would-query": NewInstitution(NEW, "信源", "source", ("query",)),
     "a-registrar-without-its-key": NewInstitution(NEW, "核验", "registrar", ("registrar",)),
     "a-regulator-without-its-key": NewInstitution(NEW, "监管", "regulator", ("audit",)),
-    "a-bank-with-a-registrars-key": NewInstitution(NEW, "银行", "finance", ("query",), registrar_key=public()),
+    "a-bank-with-a-registrars-key": NewInstitution(
+        NEW, "银行", "finance", ("query",), registrar_key=public()
+    ),
     "a-bank-with-a-sealing-key": NewInstitution(
         NEW, "银行", "finance", ("query",), regulator_key=generate_x25519(bytes)[1]
     ),
@@ -148,7 +155,9 @@ def test_a_second_registrar_with_the_same_key_leaves_nothing_of_itself(world: Wo
     before = kit.size(world.house)
     key = parse_public_jwk(world.registrar.key.jwk)
     with pytest.raises(Rejected):
-        add_institution(world.house, NewInstitution(NEW, "核验", "registrar", ("registrar",), registrar_key=key))
+        add_institution(
+            world.house, NewInstitution(NEW, "核验", "registrar", ("registrar",), registrar_key=key)
+        )
     assert kit.size(world.house) == before
     assert NEW not in {one["institution"] for one in listed(world.house, "institution")}
 
@@ -195,4 +204,3 @@ def test_a_new_regulator_gets_a_new_sealing_key_before_the_next_sealed_leaf(worl
     assert (len(first.body.sealed), len(second.body.sealed)) == (1, 2)
     answers = kit.of_type(world.house, "query.disclosed")
     assert [leaf.sealed.key for leaf in answers] == [first.body.id, second.body.id]
-    assert REGISTRAR != NEW

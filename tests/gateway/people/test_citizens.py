@@ -60,7 +60,9 @@ def test_a_registrar_who_is_not_registered_certifies_nobody(world: World) -> Non
 
 def test_the_decoys_registrar_certifies_nobody(world: World) -> None:
     citizen = person(world)
-    forged = new_registrar().certify(world.house.origin, kit.NUMBER, citizen.key, world.clock(), registrar="decoy")
+    forged = new_registrar().certify(
+        world.house.origin, kit.NUMBER, citizen.key, world.clock(), registrar="decoy"
+    )
     assert enrol(citizen, forged) == "bad-certificate"
 
 

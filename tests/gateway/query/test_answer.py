@@ -72,7 +72,10 @@ def test_a_record_relabelled_as_a_consented_category_is_not_delivered(world: Wor
 def test_only_what_was_asked_for_is_answered(world: World) -> None:
     world.import_records([kit.loan(), kit.job()])
     consent = world.consent(world.citizen(kit.NUMBER), categories=("employment", "loan", "repayment"))
-    narrow, wide = world.query(consent, categories=("loan",)), world.query(consent, categories=("employment", "loan"))
+    narrow, wide = (
+        world.query(consent, categories=("loan",)),
+        world.query(consent, categories=("employment", "loan")),
+    )
     assert isinstance(narrow, Answer)
     assert isinstance(wide, Answer)
     assert narrow.answer["records"].keys() == {"loan"}
@@ -115,7 +118,12 @@ def test_the_entry_is_durable_before_the_answer_is_made(
     opening: Callable[..., object] = module.open_revisions
 
     def spy(*arguments: object) -> object:
-        seen.extend(row[0] for row in kit.insider(world.house, "SELECT idx FROM ledger_leaves WHERE type = 'query.disclosed'"))
+        seen.extend(
+            row[0]
+            for row in kit.insider(
+                world.house, "SELECT idx FROM ledger_leaves WHERE type = 'query.disclosed'"
+            )
+        )
         return opening(*arguments)
 
     monkeypatch.setattr(module, "open_revisions", spy)

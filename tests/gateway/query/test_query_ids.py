@@ -14,7 +14,9 @@ def test_a_query_id_used_again_is_a_conflict_with_a_receipt(world: World) -> Non
     consent, query = world.consent(world.citizen(kit.NUMBER)), str(uuid.uuid4())
     assert isinstance(world.query(consent, query_id=query), Answer)
     kit.check_refused(world, world.query(consent, query_id=query), "query-id-reused", query)
-    kit.check_refused(world, world.query(consent, query_id=query, categories=("loan",)), "query-id-reused", query)
+    kit.check_refused(
+        world, world.query(consent, query_id=query, categories=("loan",)), "query-id-reused", query
+    )
     assert len(kit.of_type(world.house, "query.disclosed")) == 1
 
 

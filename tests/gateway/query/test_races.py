@@ -21,7 +21,7 @@ from ledger.entries import Leaf
 from tests.gateway import kit
 from tests.gateway.world import BANK, Citizen, World
 
-ROUNDS = 12
+ROUNDS = 8
 ASKERS = 32
 
 
@@ -78,9 +78,7 @@ def race(world: World, citizen: Citizen, houses: list[House], chance: random.Ran
     work: list[Callable[[], object]] = [
         partial(kit.ask_house, world, consent, chance.choice(houses)) for _ in range(ASKERS)
     ]
-    work.insert(
-        chance.randrange(ASKERS), partial(withdraw, chance.choice(houses), bodies.Withdraw(**body))
-    )
+    work.insert(chance.randrange(ASKERS), partial(withdraw, chance.choice(houses), bodies.Withdraw(**body)))
     results = kit.together(*work)
     [withdrawn] = [leaf for leaf in kit.of_type(world.house, "consent.withdrawn") if leaf.body.grant == grant]
     answered = disclosed(world, grant)
@@ -118,7 +116,9 @@ def test_no_answer_follows_a_suspension(world: World, second: House) -> None:
     houses = (world.house, second)
     for turn in range(6):
         before = kit.size(world.house)
-        work: list[Callable[[], object]] = [partial(kit.ask_house, world, consent, house) for house in houses * 4]
+        work: list[Callable[[], object]] = [
+            partial(kit.ask_house, world, consent, house) for house in houses * 4
+        ]
         work.insert(turn, partial(suspend, houses[turn % 2], "institution", BANK, "race"))
         kit.together(*work)
         new = kit.leaves(world.house)[before:]

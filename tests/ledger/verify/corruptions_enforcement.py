@@ -97,9 +97,7 @@ ENFORCEMENT = (
         actor("anna-enrolled", {"registrar": "sz-notary"}),
     ),
     Corruption("registrar_without_a_key", "registrar-published", "anna-enrolled", remove("registrar-key")),
-    Corruption(
-        "enrolled_by_a_source", "registrar-standing", "anna-enrolled", _source_plays_registrar
-    ),
+    Corruption("enrolled_by_a_source", "registrar-standing", "anna-enrolled", _source_plays_registrar),
     Corruption(
         "enrolled_by_a_suspended_registrar", "registrar-standing", "anna-enrolled", _suspended_registrar
     ),

@@ -9,6 +9,7 @@ import pytest
 from keys.notes import parse_vkey
 from keys.signing import parse_public_jwk
 from ledger.bodies import LEAF_TYPES
+from ledger.errors import Finding
 from ledger.verify import Trust, audit
 from ledger.verify.evidence import EVIDENCE
 from ledger.verify.replay import REPLAY
