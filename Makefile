@@ -30,7 +30,7 @@ demo: venv ## the whole story on real credit data (ONCE=1 exits after it, DEMO_L
 
 .PHONY: test
 test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process)
-	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadgroup $(ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile $(ARGS) $(TESTS)
 
 .PHONY: coverage
 coverage: venv ## the tests again, with a report of the lines they never reach

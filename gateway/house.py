@@ -32,7 +32,7 @@ from gateway.transaction import Nonce, Transaction
 from keys.custody import Custody
 from keys.signing import PublicKey, Random
 from ledger.errors import HeadBehind
-from ledger.log import Appender, Head, lock_head
+from ledger.log import Head, lock_head
 from ledger.tables import ledger_leaves
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class House:
         with db.writing(self.engine) as conn, metrics.LOCKED.time():
             head = lock_head(conn, self.shard)
             self._require_onward(head)
-            tx = self._transaction(conn, head)
+            tx = Transaction(self, conn, head, max(self.clock(), head.at))
             # What seals nothing goes first: a regulator who joins in this batch is sealed to by its rest.
             for slot in batch:
                 if not _seals(slot):
@@ -149,30 +149,6 @@ class House:
                 tx.append("key.sealing", current.announcement())
                 tx.appender.flush()
         tx.sealing = current
-
-    def _transaction(self, conn: sa.Connection, head: Head) -> Transaction:
-        at = max(self.clock(), head.at)
-        tx: Transaction
-
-        def seal(details: bytes, salt: bytes) -> tuple[str, bytes]:
-            if tx.sealing is None:
-                raise LedgerUnavailable("details need a sealing key that was announced")
-            return tx.sealing.id, tx.sealing.seal(details, self.origin, salt, self.random)
-
-        appender = Appender(
-            conn=conn,
-            shard=self.shard,
-            origin=self.origin,
-            head=head,
-            at=at,
-            policy_hash=self.policy_hash,
-            random=self.random,
-            seal=seal,
-            wrap=self.wrap_sealed,
-            epoch=self.keyring.epoch,
-        )
-        tx = Transaction(self, conn, appender, at)
-        return tx
 
     def wrap_sealed(self, blob: bytes, digest: str) -> bytes:
         """Wrap a regulator's blob once more for rest here, so that erasure reaches it."""

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from gateway import rows
-from gateway.errors import NotReady
+from gateway.errors import LedgerUnavailable, NotReady
 from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
 from keys.instant import parse_instant
 from ledger.entries import parse_leaf
-from ledger.log import Appender, Draft, Entry
+from ledger.log import Appender, Draft, Entry, Head
 from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
     from gateway.house import House
 
-
+# Built once: building a statement costs more than running it.
 SPENT = sa.select(request_nonces.c.key, request_nonces.c.nonce).where(
     sa.tuple_(request_nonces.c.key, request_nonces.c.nonce).in_(sa.bindparam("pairs", expanding=True))
 )
@@ -43,13 +43,24 @@ class Nonce:
 class Transaction:
     """Appends, reads and writes of one batch, under the head's lock."""
 
-    def __init__(self, house: House, conn: sa.Connection, appender: Appender, at: int) -> None:
+    def __init__(self, house: House, conn: sa.Connection, head: Head, at: int) -> None:
         self.house = house
         self.conn = conn
-        self.appender = appender
         self.at = at
         self.sealing: SealingKey | None = None
         self.joined = False  # a regulator did: what is sealed from here on is sealed to them too
+        self.appender = Appender(
+            conn=conn,
+            shard=house.shard,
+            origin=house.origin,
+            head=head,
+            at=at,
+            policy_hash=house.policy_hash,
+            random=house.random,
+            seal=self._seal,
+            wrap=house.wrap_sealed,
+            epoch=house.keyring.epoch,
+        )
 
     def append(
         self,
@@ -108,6 +119,12 @@ class Transaction:
         if spent:
             self.conn.execute(request_nonces.insert(), spent)
         return fresh
+
+    def _seal(self, details: bytes, salt: bytes) -> tuple[str, bytes]:
+        """Seal a leaf's details for the appender: the id of the sealing key, and the blob."""
+        if self.sealing is None:
+            raise LedgerUnavailable("details need a sealing key that was announced")
+        return self.sealing.id, self.sealing.seal(details, self.house.origin, salt, self.house.random)
 
 
 def purge_nonces(tx: Transaction) -> None:

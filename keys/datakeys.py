@@ -4,10 +4,10 @@ Invariant: a data key is random, never derived, so that destroying the epoch key
 what it protects. It unwraps only for the subject, class, version and epoch it was made for, and a key-check
 value proves that the key that came out is the one that went in, whatever the custody provider returned.
 
-    wrapped = head || custody blob head = format version 0x01 || suite 0x01 ||
-    key-check value (8) key-check value = HMAC-SHA-256(data key,
-    "chengxin/key-check/v1")[:8] AAD given to custody = head || length-prefixed
-    subject, class, version, epoch
+    wrapped = head || custody blob
+    head = format version 0x01 || suite 0x01 || key-check value (8)
+    key-check value = HMAC-SHA-256(data key, "chengxin/key-check/v1")[:8]
+    AAD given to custody = head || length-prefixed subject, class, version, epoch
 """
 
 from __future__ import annotations

@@ -32,13 +32,12 @@ from gateway.rows import ROW_KEY
 from gateway.tables import consent_requests, grants, institutions, operators
 from gateway.transaction import Nonce, Transaction
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
-from keys.instant import parse_instant
+from keys.instant import DAY, parse_instant
 from ledger.log import Entry
 
 if TYPE_CHECKING:
     from gateway.house import House
 
-DAY_MS = 86_400_000
 LAPSE_CHUNK = 100
 NO_STANDING = (Reason.INSTITUTION_SUSPENDED, Reason.OPERATOR_SUSPENDED, Reason.ROLE_NOT_PERMITTED)
 
@@ -160,7 +159,7 @@ def _record(
         "citizen_number": key.seal("consent_requests", "citizen_number", row_id, citizen_number.encode()),
         "document": key.seal("consent_requests", "document", row_id, format_template(template)),
         "body_mac": body_mac,
-        "lapses_at": tx.at + house.policy.enrolment.request_days * DAY_MS,
+        "lapses_at": tx.at + house.policy.enrolment.request_days * DAY,
         "state": "requested",
     }
     tx.conn.execute(consent_requests.insert(), tx.protect(consent_requests, row, entry))

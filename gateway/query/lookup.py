@@ -26,7 +26,6 @@ from ledger.log import TAG_SIZE
 if TYPE_CHECKING:
     from gateway.house import House
 
-
 # Built once: building a statement costs more than running it.
 GRANTS = sa.select(grants).where(grants.c.consent.in_(sa.bindparam("consents", expanding=True)))
 KEYS = sa.select(citizen_keys).where(citizen_keys.c.subject == sa.bindparam("of"))
@@ -47,16 +46,16 @@ def warm(house: House) -> None:
 
 def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Found:
     wanted = query.consent_id or house.decoy.consent
-    one_time = house.random(16)
+    tag = house.random(16)  # a one-time tag, where there is no person
     found = {row.consent: row for row in conn.execute(GRANTS, {"consents": [wanted, house.decoy.consent]})}
     decoy = found[house.decoy.consent]
     asked = found.get(wanted, decoy)
     person = asked is not decoy
     own = person and asked.recipient == signer.institution
     row = asked if own else decoy
-    tag = one_time
     try:
-        tag = _tag_of(asked) if person else one_time
+        if person:
+            tag = _tag_of(asked)
         subject = find_by_tag(house, conn, _tag_of(row))
         evidence = _verify(house, conn, row, subject, decoy=not own)
         matches = _matches(house, conn, subject, query.person_check)

@@ -33,7 +33,7 @@ class Refusal:
 
     @property
     def what_to_do(self) -> str:
-        """In English; `rules.fix` has both languages."""
+        """What the source should do, in English; `rules.fix` has both languages."""
         return fix(self.rule)
 
 

@@ -152,7 +152,7 @@ def test_what_is_committed_is_published_and_served(world: World) -> None:
 
 
 def test_the_publisher_outlives_a_locked_database(world: World) -> None:
-    """It says so in /readyz and goes on once the lock is gone; a dead thread would publish nothing ever again."""
+    """It says so in /readyz and goes on once the lock is gone; a dead thread would publish nothing again."""
     world.publishing.stop()
     again = PublishingThread(world.house)
 

@@ -106,9 +106,12 @@ def test_a_document_altered_after_signing_is_refused(world: World) -> None:
 def test_another_persons_key_grants_nothing(world: World) -> None:
     citizen, stranger = world.citizen(kit.NUMBER), world.citizen(kit.OTHER_NUMBER)
     template = world.ask(citizen).template
-    assert refused_as(stranger.client.grant(world.wallet.sign_consent(template, stranger.key))) == "bad-proof"
+    assert (
+        refused_as(stranger.client.grant(world.wallet.sign_consent(template, stranger.key)))
+        == "bad-certificate"
+    )
     nobodys = world.wallet.sign_consent(template, fresh_key())
-    assert refused_as(stranger.client.grant(nobodys)) == "bad-proof"
+    assert refused_as(stranger.client.grant(nobodys)) == "bad-certificate"
     assert not kit.of_type(world.house, "consent.granted")
 
 
