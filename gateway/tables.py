@@ -187,6 +187,7 @@ records = Table(
     Column("revision_hash", LargeBinary(32), nullable=False),
     Column("shown_until", BigInteger),
     Column("idx", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
     UniqueConstraint("source", "reference_lookup"),
     Index("records_by_subject", "subject", "category"),
 )

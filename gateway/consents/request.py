@@ -211,7 +211,7 @@ def decline(house: House, ask: Decline, citizen: Citizen, nonce: Nonce) -> Entry
 
 def end_request(tx: Transaction, row: dict[str, Any], event: Event) -> Entry:
     """End a request that nobody granted: its leaf and its new state. `Rejected` when it ended before."""
-    if row["state"] != "requested" or tx.latest(rows.about(grants, row["consent"])) is not None:
+    if not _is_open(tx, row):
         raise Rejected("already-answered")
     state = apply(row["state"], event).value
     entry = tx.append(
@@ -225,6 +225,11 @@ def end_request(tx: Transaction, row: dict[str, Any], event: Event) -> Entry:
         sa.update(consent_requests).where(consent_requests.c.request == row["request"]).values(**changed)
     )
     return entry
+
+
+def _is_open(tx: Transaction, row: dict[str, Any]) -> bool:
+    """Whether nobody has answered a request yet. Of a grant the ledger knows, not the request's row."""
+    return row["state"] == "requested" and tx.latest(rows.about(grants, row["consent"])) is None
 
 
 def lapse_due(house: House) -> int:
@@ -256,11 +261,7 @@ def _lapse(tx: Transaction, request: str) -> bool:
         metrics.EVIDENCE_BROKEN.labels("consent_requests").inc()
         log.error("evidence.broken", table="consent_requests", key=request)
         return False
-    if (
-        row is None
-        or row["state"] != "requested"
-        or tx.latest(rows.about(grants, row["consent"])) is not None
-    ):
+    if row is None or not _is_open(tx, row):
         return False
     end_request(tx, row, Event.LAPSE)
     return True

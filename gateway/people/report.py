@@ -13,10 +13,12 @@ import sqlalchemy as sa
 
 from gateway import rows
 from gateway.consents.view import describe_grant
+from gateway.errors import EvidenceBroken
 from gateway.institutions.standing import named
 from gateway.people.citizens import Citizen
 from gateway.people.subjects import identity_of
 from gateway.publishing import PublishingThread, proof_of
+from gateway.records.holdings import batches_of, is_whole
 from gateway.records.store import open_revisions, revisions_of
 from gateway.tables import grants
 from gateway.transaction import Nonce
@@ -47,8 +49,11 @@ def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
     with house.read() as conn:
         number, name = identity_of(house, conn, subject)
         stored = revisions_of(conn, subject)
+        said = batches_of(house, conn, [citizen.subject.tag])[citizen.subject.tag]
         held = rows.read_evident(conn, grants, "tag", [citizen.subject.tag], house.shard)
         consents = [describe_grant(house, conn, row, entry.at) for row in held]
+    if not is_whole(house, said, stored):
+        raise EvidenceBroken("the records held are not those that the ledger speaks of")
     records: dict[str, list[Any]] = {}
     for record in open_revisions(house, subject, stored):
         shown = dict(record.body)

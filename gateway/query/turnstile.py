@@ -8,7 +8,7 @@ Evidence that is broken refuses its own ask alone; the others of the batch go th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from gateway import metrics, rows
 from gateway.errors import ReplayedNonce
 from gateway.institutions.standing import standings
 from gateway.query.request import Ask
+from gateway.records.holdings import Batches, batches_of, is_whole
 from gateway.tables import citizen_keys, grants, institutions, operators, queries, records
 from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, sha256_hex
@@ -71,6 +72,7 @@ class _Held:
     operators: dict[str, Standing]
     used: set[tuple[str, str]]
     revisions: dict[bytes, list[sa.Row[Any]]]
+    batches: Mapping[bytes, Batches]
     counted: set[str]
     spent: list[dict[str, Any]]
 
@@ -107,6 +109,7 @@ def _read(tx: Transaction, asks: Sequence[Ask]) -> _Held:
         operators=standings(tx, operators, [ask.signer.operator for ask in asks]),
         used={(row.institution, row.query) for row in used},
         revisions=revisions,
+        batches=batches_of(tx.house, conn, [ask.found.tag for ask in asks if ask.found.consent is not None]),
         counted=set(),
         spent=[],
     )
@@ -164,7 +167,7 @@ def _grant(tx: Transaction, held: _Held, ask: Ask) -> Grant | None:
         and (ask.found.consent_id in held.counted or rows.is_evident(custody, grants, row))
         and row["document"] == ask.found.stored
         and row["tag"] == ask.found.tag
-        and all(_is_hash(one.revision_hash) for one in held.revisions[ask.found.subject])
+        and is_whole(tx.house, held.batches[ask.found.tag], held.revisions[ask.found.subject])
     )
     if ask.found.consent is None or row is None or key is None:
         if ask.found.broken:
@@ -180,11 +183,6 @@ def _grant(tx: Transaction, held: _Held, ask: Ask) -> Grant | None:
         effective=ask.found.effective,
         sound=sound,
     )
-
-
-def _is_hash(value: object) -> bool:
-    """SQLite keeps whatever an intruder leaves in a column; it must not stop the rest of the batch."""
-    return isinstance(value, bytes) and len(value) == 32
 
 
 def _alert(ask: Ask) -> None:

@@ -24,6 +24,7 @@ from gateway.institutions.standing import require_standing
 from gateway.keyring import IDENTITY, LINK, DataKey
 from gateway.people.subjects import INDEX_VERSION, find_by_number, number_lookup, subject_row
 from gateway.records.columns import Refusal
+from gateway.records.holdings import about_records, protected, revisions_root
 from gateway.records.report import ImportReport, Tally
 from gateway.records.rows import CHINA, Record, record_body
 from gateway.records.rules import Rule
@@ -31,7 +32,6 @@ from gateway.rows import ROW_KEY
 from gateway.tables import data_keys, records, subject_index, subjects
 from keys.blind import blind_index
 from keys.canonical import canonical, sha256
-from ledger.merkle import leaf_hash, root
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -210,10 +210,10 @@ def _write(tx: Transaction, source: str, batch: str, prepared: list[_Person]) ->
     tx.appender.load_subjects([person.tag for person in prepared])
     rows: list[dict[str, Any]] = []
     for person in prepared:
-        hashes = sorted(row["revision_hash"] for _, row in person.rows)
+        hashes = [row["revision_hash"] for _, row in person.rows]
         body = {"batch": batch, "source": source, "count": len(hashes), "root": revisions_root(hashes).hex()}
-        entry = tx.append("record.ingested", body, tag=person.tag)
-        rows += [{**row, "idx": entry.index} for _, row in person.rows]
+        entry = tx.append("record.ingested", body, tag=person.tag, about=about_records(person.tag))
+        rows += [protected(tx.house, {**row, "idx": entry.index}, entry.leaf_hash) for _, row in person.rows]
     for table, made in (
         (subject_index, [person.index_row for person in prepared if person.index_row is not None]),
         (subjects, [person.subject_row for person in prepared if person.subject_row is not None]),
@@ -222,11 +222,6 @@ def _write(tx: Transaction, source: str, batch: str, prepared: list[_Person]) ->
     ):
         if made:
             tx.conn.execute(table.insert(), made)
-
-
-def revisions_root(hashes: list[bytes]) -> bytes:
-    """RFC 6962 root over the sorted revision hashes (32 bytes each), for the body of `record.ingested`."""
-    return root([leaf_hash(one) for one in hashes])
 
 
 def reference_lookup(house: House, record: Record) -> bytes:

@@ -194,6 +194,7 @@ def _persons() -> None:
         sa.Column("revision_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("shown_until", sa.BigInteger(), nullable=True),
         sa.Column("idx", sa.BigInteger(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("record"),
         sa.UniqueConstraint("source", "reference_lookup"),
     )

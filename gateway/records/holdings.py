@@ -1,0 +1,108 @@
+"""Holdings: which record rows of a person there must be, by what the ledger says was ingested.
+
+Invariant: a person's rows are whole when, leaf by leaf, they are exactly as many as `record.ingested`
+counted, hash to its root, and each carries its MAC over all columns and that leaf's hash. A row that was
+deleted, added, hidden under another category or given another display term makes the whole untrue, and
+nothing is answered from it: a clean record must not be made by deleting the other kind.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gateway import rows
+from gateway.tables import records
+from keys.canonical import sha256
+from ledger.bodies import RecordIngested
+from ledger.entries import parse_leaf
+from ledger.merkle import leaf_hash, root
+from ledger.tables import ledger_leaves
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+INGESTED = sa.select(ledger_leaves.c.tag, ledger_leaves.c.idx, ledger_leaves.c.leaf).where(
+    ledger_leaves.c.shard == sa.bindparam("of_shard"),
+    ledger_leaves.c.about.in_(sa.bindparam("about_them", expanding=True)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one leaf says was ingested for one person: how many revisions, under which root."""
+
+    count: int
+    root: bytes
+    leaf_hash: bytes
+
+
+Batches = Mapping[int, Batch]
+
+
+def about_records(tag: bytes) -> str:
+    """The name under which `record.ingested` leaves speak of a person's rows."""
+    return rows.about(records, tag.hex())
+
+
+def batches_of(house: House, conn: sa.Connection, tags: Iterable[bytes]) -> dict[bytes, dict[int, Batch]]:
+    """What the ledger says was ingested for each of these tags, by leaf index; in one statement."""
+    said: dict[bytes, dict[int, Batch]] = defaultdict(dict)
+    wanted = sorted({about_records(tag) for tag in tags})
+    for row in conn.execute(INGESTED, {"of_shard": house.shard, "about_them": wanted}):
+        said[row.tag][row.idx] = _batch(row.leaf)
+    return said
+
+
+def is_whole(house: House, said: Batches, held: Iterable[sa.Row[Any]]) -> bool:
+    """Whether the rows held of one person are exactly those that the ledger speaks of."""
+    by_leaf: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+    for row in held:
+        by_leaf[row.idx].append(row)
+    return by_leaf.keys() == said.keys() and all(
+        _matches(house, said[index], some) for index, some in by_leaf.items()
+    )
+
+
+def revisions_root(hashes: Iterable[bytes]) -> bytes:
+    """RFC 6962 root over the sorted revision hashes (32 bytes each), as the body of `record.ingested` has
+    it.
+    """
+    return root([leaf_hash(one) for one in sorted(hashes)])
+
+
+def protected(house: House, row: Mapping[str, Any], ingested: bytes) -> dict[str, Any]:
+    """A record's row with its MAC, bound to the hash of the leaf that ingested it."""
+    return rows.protect(house.custody, records, row, ingested)
+
+
+def _matches(house: House, batch: Batch, some: list[sa.Row[Any]]) -> bool:
+    """One leaf's rows: count, root and MACs. What an intruder left in a column must not stop anybody else."""
+    hashes = [row.revision_hash for row in some]
+    if len(some) != batch.count or not all(isinstance(one, bytes) for one in hashes):
+        return False
+    if revisions_root(hashes) != batch.root:
+        return False
+    return all(
+        isinstance(row.mac, bytes) and hmac.compare_digest(row.mac, _mac(house, row, batch)) for row in some
+    )
+
+
+def _mac(house: House, row: sa.Row[Any], batch: Batch) -> bytes:
+    mac: bytes = protected(house, dict(row._mapping), batch.leaf_hash)["mac"]  # noqa: SLF001  SQLAlchemy's public name
+    return mac
+
+
+@lru_cache(maxsize=65_536)
+def _batch(leaf: bytes) -> Batch:
+    """A leaf never changes, so what it says is read once."""
+    body = parse_leaf(leaf).body
+    if not isinstance(body, RecordIngested):
+        return Batch(-1, sha256(b""), leaf_hash(leaf))  # fits no rows: another leaf poses as an ingestion
+    return Batch(body.count, bytes.fromhex(body.root), leaf_hash(leaf))
