@@ -56,12 +56,13 @@ def _table() -> Iterator[tuple[type[BaseException], str]]:
     from gateway import errors as gateway
     from gateway.client import errors as client
     from gateway.config import SettingsError
+    from gateway.http.profile import SignatureRefused
     from gateway.records.mapping import MalformedMapping
     from gateway.records.table import MalformedFile
     from keys import errors as keys
     from ledger import errors as ledger
 
-    yield SettingsError, "see `chengxin config show`"
+    yield SettingsError, "correct it and try again"
     yield MalformedMapping, "correct the mapping file"
     yield MalformedFile, "correct it and run the import again; what was stored before stays as it is"
     yield gateway.NotReady, ""
@@ -73,7 +74,8 @@ def _table() -> Iterator[tuple[type[BaseException], str]]:
     yield client.Unreachable, "check that the gateway is running (`chengxin serve`), and --url"
     yield client.UnexpectedReply, "check that --url is a Chengxin gateway's public address"
     yield client.EvidenceFailed, "keep what you have, it is evidence; check --vkey and --receipt-key"
-    yield client.WillNotSign, "ask the institution for a request made for this gateway"
+    yield client.WillNotSign, "ask the institution for another request, made for this gateway"
+    yield SignatureRefused, "an operator's key is Ed25519; `consent status` takes a citizen's with --citizen"
     yield gateway.GatewayError, ""
     yield keys.CustodyLocked, "check passphrase_file in `chengxin config show`"
     yield keys.CustodyPermissions, "make it yours alone (chmod 600 the file, 700 the directory)"

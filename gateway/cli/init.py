@@ -19,6 +19,7 @@ from gateway.cli.values import URL
 
 if TYPE_CHECKING:
     from consent.policy import PolicyBundle
+    from gateway.config import Settings
     from gateway.house import House
 
 
@@ -57,7 +58,7 @@ def init(state: State, demo: bool, policy: tuple[Path, ...], **given: Any) -> No
     try:
         home = _home(state, written)
         _write_config(home, chosen, written)
-        settings = state.settings()
+        settings = _settings(state, home, chosen)
         made = _passphrase(settings.passphrase_file, written)
         house = initialise(settings, bundle)
     except BaseException:
@@ -83,6 +84,19 @@ def _home(state: State, written: list[Path]) -> Path:
         home.mkdir(parents=True, mode=0o700)
         written.append(home)
     return home
+
+
+def _settings(state: State, home: Path, chosen: dict[str, Any]) -> Settings:
+    """The settings in force; what was wrong on the command line is said in its words."""
+    from gateway.config import CONFIG_NAME, SettingsError
+
+    try:
+        return state.settings()
+    except SettingsError as error:
+        said = str(error)
+        for name in chosen:
+            said = said.replace(f"{name} in {home / CONFIG_NAME}:", f"--{name.replace('_', '-')}:")
+        raise SettingsError(said) from None
 
 
 def _write_config(home: Path, chosen: dict[str, Any], written: list[Path]) -> None:

@@ -47,8 +47,8 @@ def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...],
     """Register the institution with this unified social credit code (统一社会信用代码).
 
     \b
-    chengxin institution add 91990000DEMA00001L --name "Demo Bank" --sector finance --role query
-    chengxin institution add 91990000DEMA000028 --name Regulator --sector regulator --public regulator.jwk.pub
+    chengxin institution add 91990000DEMA00003T --name "Demo Bank" --sector finance --role query
+    chengxin institution add 91990000DEMA00004X --name Regulator --sector regulator --public regulator.jwk.pub
     """
     from gateway.client.keyfile import read_jwk, read_public_key
     from gateway.institutions.register import NewInstitution, add_institution
@@ -86,7 +86,7 @@ def suspend(state: State, uscc: str, reason: str, until: int | None) -> None:
     """Suspend an institution: its next query is refused.
 
     \b
-    chengxin institution suspend 91990000DEMA00001L --reason misuse-found --until 30d
+    chengxin institution suspend 91990000DEMA00003T --reason misuse-found --until 30d
     """
     from gateway.institutions.register import suspend as act
 
@@ -103,7 +103,7 @@ def reinstate(state: State, uscc: str, reason: str) -> None:
     """End the suspension of an institution.
 
     \b
-    chengxin institution reinstate 91990000DEMA00001L --reason review-passed
+    chengxin institution reinstate 91990000DEMA00003T --reason review-passed
     """
     from gateway.institutions.register import reinstate as act
 

@@ -44,7 +44,7 @@ def add(state: State, institution: str, public: Path, roles: tuple[str, ...]) ->
     """Register an operator's public key; prints the opaque id that stands in the ledger.
 
     \b
-    chengxin operator add --institution 91990000DEMA00001L --public operator.jwk.pub --role query
+    chengxin operator add --institution 91990000DEMA00003T --public operator.jwk.pub --role query
     """
     from gateway.client.keyfile import read_public_key
     from gateway.institutions.register import add_operator
@@ -98,7 +98,7 @@ def list_(state: State, institution: str | None, as_json: bool) -> None:
     """List operators and their standing.
 
     \b
-    chengxin operator list --institution 91990000DEMA00001L
+    chengxin operator list --institution 91990000DEMA00003T
     """
     from gateway.institutions.register import listed
 

@@ -77,7 +77,7 @@ def officer(
     """Certify one officer's key with the registrar's key.
 
     \b
-    chengxin registrar officer officer-a --registrar 91990000DEMA000036 --key registrar.jwk \\
+    chengxin registrar officer officer-a --registrar 91990000DEMA00002P --key registrar.jwk \\
         --public officer-a.jwk.pub --out officer-a.cert
     """
     from consent.enrolment import OfficerCertificate, sign_officer
@@ -112,7 +112,9 @@ def officer(
     type=click.Choice(("in-person", "eid", "guardian")),
     help="First officer: how the person was proved.  [default: in-person]",
 )
-@click.option("--yes", is_flag=True, help="Sign without asking.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask at the terminal; a script, which has none, is never asked."
+)
 @out_option("What to write: the draft, or the certificate.")
 def certify(
     draft: Path | None,

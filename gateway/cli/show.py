@@ -81,7 +81,7 @@ def show(
 
     \b
     chengxin ledger show export/ --type query.refused --since 7d
-    chengxin ledger show export/ --institution 91990000DEMA00001L --regulator-key regulator.jwk
+    chengxin ledger show export/ --institution 91990000DEMA00003T --regulator-key regulator.jwk
     """
     wanted = Filter(institutions, operators, types, since, until)
     if not directory.is_dir():

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from consent.document import Template
     from gateway.client import Recorded
 
+HAND_IN = {
+    noun: f"POST it to /v1/{noun} of the gateway, with Content-Type: application/json"
+    for noun in ("consents", "withdrawals")
+}
+"""How a file that was signed offline reaches the gateway; whoever holds it may hand it in."""
+
 
 @click.command(short_help="Say no to a request.")
 @click.argument("request", metavar="REQUEST_ID|FILE")
@@ -66,7 +72,9 @@ def decline(state: State, request: str, key_file: Path, **target: Any) -> None:
 @click.option("--without", multiple=True, help="Optional category to leave out; repeatable.")
 @click.option("--certificate", type=FILE, help="The registrar's certificate, if the key is not enrolled yet.")
 @click.option("--gateway", help="Sign for this gateway's origin only.")
-@click.option("--yes", is_flag=True, help="Sign without asking.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask at the terminal; a script, which has none, is never asked."
+)
 @click.option("--send", is_flag=True, help="Hand it in at once, instead of only signing.")
 @out_option("Signed consent to write; keep it to withdraw later.", required=False)
 @json_option
@@ -99,11 +107,15 @@ def sign(
     require_free(out)
     key = read_private_key(key_file)
     asked = read_object(file, "request file")
+    if "proof" in asked:
+        fail(f"{file} is signed already: hand it in as it is, {HAND_IN['consents']}")
     document = canonical(asked["document"] if isinstance(asked.get("document"), dict) else asked)
     notice = asked.get("notice_text")
     wallet = Wallet(gateway)
     shown = notice if isinstance(notice, str) else None
-    _show(wallet.read_template(document, shown), shown, without)
+    template = wallet.read_template(document, shown)
+    _check_left_out(template, without)
+    _show(template, shown, without)
     confirm("Do you consent?", yes=yes)
     body = wallet.sign_consent(
         document,
@@ -115,7 +127,7 @@ def sign(
     if out is not None:
         write_object(out, body)
     if not send:
-        _hand_over(body, out)
+        _hand_over(body, out, "consents")
         return
     with place.citizen(key_file) as client:
         _tell(accepted(client.grant(body), as_json=as_json), as_json=as_json)
@@ -161,7 +173,7 @@ def withdraw(
     if out is not None:
         write_object(out, body)
     if not send:
-        _hand_over(body, out)
+        _hand_over(body, out, "withdrawals")
         return
     with place.citizen(key_file) as client:
         _tell(accepted(client.withdraw(body), as_json=as_json), as_json=as_json)
@@ -186,6 +198,14 @@ def _named(consent_: str, gateway: str | None) -> tuple[str, str]:
     return consent_id, origin
 
 
+def _check_left_out(template: Template, without: tuple[str, ...]) -> None:
+    unknown = [code for code in without if code not in template.categories]
+    if unknown:
+        fail(f"the request does not ask for {', '.join(unknown)}: leave out what it lists under categories")
+    if set(template.categories) <= set(without):
+        fail("nothing would be left to consent to: say no with `chengxin consent decline`")
+
+
 def _show(template: Template, notice: str | None, without: tuple[str, ...]) -> None:
     """What is about to be signed, on standard error: standard output may carry the signed body."""
     from keys.instant import format_instant
@@ -205,11 +225,11 @@ def _show(template: Template, notice: str | None, without: tuple[str, ...]) -> N
         note(f"{name:<10}  {value}")
 
 
-def _hand_over(body: dict[str, Any], out: Path | None) -> None:
+def _hand_over(body: dict[str, Any], out: Path | None, where: str) -> None:
     if out is None:
         show_json(body)
     else:
-        click.echo(f"signed: {out}. It counts once it is handed in (--send, or POST it).")
+        click.echo(f"signed: {out}. It counts once it is handed in: {HAND_IN[where]}")
 
 
 def _tell(recorded: Recorded, *, as_json: bool) -> None:

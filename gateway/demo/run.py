@@ -38,7 +38,7 @@ from keys.notes import format_vkey
 DEFAULT_HOME: Final = Path(".demo")
 
 
-@click.command()
+@click.command(short_help="Tell the whole story on real data.")
 @click.option("--once", is_flag=True, help="Stop the server and end when the story is over.")
 @click.option(
     "--lang",

@@ -18,10 +18,11 @@ from typing import Any, TextIO
 
 from keys.canonical import parse_json_strict
 from keys.errors import KeysError
-from keys.notes import parse_vkey
+from keys.notes import Vkey, parse_vkey
 from keys.sealing import parse_private_x25519_jwk
 from keys.signing import PublicKey, parse_public_jwk
-from ledger.errors import Finding
+from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.errors import BrokenCheckpoint, Finding
 from ledger.verify.auditor import Summary, Trust, audit
 
 PROGRESS_SECONDS = 0.2
@@ -86,6 +87,10 @@ def _scope(summary: Summary) -> dict[str, list[str]]:
         checked.append("enrolments name pinned registrars only")
     else:
         checked.append("registrars' certificates, against the pinned keys")
+    if summary.kept:
+        checked.append(f"the log continues the {summary.kept} checkpoints that were kept")
+    else:
+        missing.append("other histories (no --kept: compare with a checkpoint kept earlier)")
     return {"checked": checked, "not_checked": missing}
 
 
@@ -122,6 +127,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a regulator's private X25519 JWK. Without it sealed details are not opened",
     )
+    parser.add_argument(
+        "--kept",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a checkpoint of this log that you kept earlier; repeatable. It shows a changed history",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser
 
@@ -134,7 +147,15 @@ def _trust(options: argparse.Namespace) -> Trust:
     regulator = None
     if options.regulator_key is not None:
         regulator = _jwk(options.regulator_key, parse_private_x25519_jwk)
-    return Trust(vkey, _registrars(options.registrar), regulator)
+    kept = tuple(_kept(file, vkey) for file in options.kept)
+    return Trust(vkey, _registrars(options.registrar), regulator, kept)
+
+
+def _kept(file: Path, vkey: Vkey) -> Checkpoint:
+    try:
+        return open_checkpoint(file.read_bytes(), vkey)
+    except BrokenCheckpoint as error:
+        raise Unusable(f"{file} is no checkpoint of this log: {error}") from None
 
 
 def _registrars(pins: list[str] | None) -> dict[str, tuple[PublicKey, ...]] | None:

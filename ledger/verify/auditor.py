@@ -8,6 +8,7 @@ Invariant: `audit` returns only if every rule held for every leaf; the first tha
     3 each leaf: enforcement replayed                   replay
     4 each leaf: sealed evidence, with a key for it     sealed, evidence
     5 the other tiles, the root, the published keys     reader, here
+    6 checkpoints the auditor kept: no other history    here
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from keys.errors import KeysError
 from keys.notes import Vkey, format_vkey
 from keys.signing import PublicKey, ed25519_public_key
 from ledger.bodies import KeySealing
+from ledger.checkpoint import Checkpoint
 from ledger.entries import Leaf, parse_leaf
 from ledger.errors import Finding, MalformedLeaf
+from ledger.tiles import TileDirectory
 from ledger.verify import chain, evidence, replay
 from ledger.verify.policy import read_policy
 from ledger.verify.reader import Tree, read_checkpoint
@@ -39,19 +42,20 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the auditor brings along: the log's key, and perhaps registrars' keys and a regulator's private
-    JWK.
+    """What the auditor brings along: the log's key, and perhaps registrars' keys, a regulator's private JWK,
+    and checkpoints of this log that were kept earlier.
     """
 
     vkey: Vkey
     registrars: Mapping[str, tuple[PublicKey, ...]] | None = None
     regulator: dict[str, str] | None = None
+    kept: tuple[Checkpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What was found in order. `root` is hex; `opened` and `not_ours` count sealed details, None without a
-    key.
+    key; `kept` counts the earlier checkpoints that the log continues.
     """
 
     origin: str
@@ -61,6 +65,7 @@ class Summary:
     pinned: bool
     opened: int | None
     not_ours: int | None
+    kept: int
 
 
 def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total: None) -> Summary:
@@ -89,6 +94,7 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         # An operator with a regulator of their own making would otherwise have nothing opened, and pass.
         raise Finding(None, "regulator-published", "the log never published the regulator's key given")
     _check_keys_file(directory, trust.vkey, world)
+    _check_kept(directory, checkpoint, trust.kept)
     return Summary(
         origin=checkpoint.origin,
         size=checkpoint.size,
@@ -97,6 +103,7 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         pinned=trust.registrars is not None,
         opened=None if opener is None else opener.opened,
         not_ours=None if opener is None else opener.not_ours,
+        kept=len(trust.kept),
     )
 
 
@@ -123,6 +130,18 @@ def _take(index: int, leaf: Leaf, leaf_hash: str, world: World, opener: Opener |
     if details is not None:
         evidence.apply(leaf, details, world)
     chain.advance(leaf, leaf_hash, world)
+
+
+def _check_kept(directory: Path, checkpoint: Checkpoint, kept: tuple[Checkpoint, ...]) -> None:
+    """The log continues every checkpoint that was kept; its tiles were all found right before."""
+    tiles = TileDirectory(directory)
+    for earlier in kept:
+        if earlier.size > checkpoint.size:
+            raise Finding(
+                None, "kept", f"a checkpoint of {earlier.size} leaves was kept: leaves were cut off"
+            )
+        if tiles.root_at(earlier.size) != earlier.root:
+            raise Finding(None, "kept", f"the first {earlier.size} leaves are not those of a checkpoint kept")
 
 
 def _check_keys_file(directory: Path, vkey: Vkey, world: World) -> None:

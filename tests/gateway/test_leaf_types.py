@@ -96,7 +96,8 @@ def test_every_leaf_type_is_produced_and_the_export_verifies(
     assert exported.intact
     vkey = format_vkey(world.bank().pins.vkey)
     capsys.readouterr()
-    options = [str(tmp_path / "export"), "--vkey", vkey, "--json", *pins(world, tmp_path / "pins")]
+    kept = ["--kept", str(world.house.settings.checkpoint_copy)]
+    options = [str(tmp_path / "export"), "--vkey", vkey, "--json", *kept, *pins(world, tmp_path / "pins")]
     status = verify(options)
     said = json.loads(capsys.readouterr().out)
     assert (status, said["ok"]) == (0, True), said

@@ -22,7 +22,11 @@ def text(name: str) -> str:
 
 
 def table_rows(readme: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in readme.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in readme.splitlines()
+        if line.startswith("|")
+    ]
 
 
 def commands(command: click.Command, prefix: str = "") -> Iterator[str]:

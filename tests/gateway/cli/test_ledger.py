@@ -59,7 +59,7 @@ def test_a_proof_verifies_offline(town: Shell) -> None:
 
 
 def test_an_export_verifies_with_and_without_secrets(town: Shell, exported: Path) -> None:
-    pin = ("--registrar", f"{REGISTRAR}={town.file('registrar.jwk.pub')}")
+    pin = ("--registrar", f"{REGISTRAR}={town.file('registrar.jwk.pub')}", "--kept", exported / "checkpoint")
     assert town.json("ledger", "verify", exported, *pin, *regulator(town))["not_checked"] == []
     assert "in order" in town.ok("ledger", "verify", exported)
     key = town.file("exposed-regulator.jwk")

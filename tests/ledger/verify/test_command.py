@@ -45,7 +45,7 @@ def test_a_log_in_order_is_summed_up(
     story: Story, log: Path, keys: Path, capsys: pytest.CaptureFixture
 ) -> None:
     options = ["--registrar", f"{NOTARY}={keys}/notary.json", "--regulator-key", f"{keys}/regulator.json"]
-    assert main([str(log), "--vkey", story.vkey, *options]) == 0
+    assert main([str(log), "--vkey", story.vkey, "--kept", str(log / "checkpoint"), *options]) == 0
     out, err = capsys.readouterr()
     assert f"in order: {story.origin}, {len(story.drafts)} leaves, root " in out
     assert "  query.disclosed         14\n" in out
@@ -63,6 +63,7 @@ def test_what_was_not_checked_is_said(
         "NOT checked: citizens' signatures, requests and registrars' certificates (no --regulator-key" in out
     )
     assert "NOT checked: registrars' certificates (no --registrar" in out
+    assert "NOT checked: other histories (no --kept" in out
     assert main([str(log), "--vkey", story.vkey, "--regulator-key", f"{keys}/regulator.json"]) == 0
     out = capsys.readouterr().out
     assert "NOT checked: registrars' certificates (no --registrar" in out
@@ -85,7 +86,7 @@ def test_json_says_the_same(
     summary = json.loads(capsys.readouterr().out)
     assert (summary["ok"], summary["size"], summary["opened"]) == (True, len(story.drafts), None)
     assert summary["counts"]["log.opened"] == 1
-    assert len(summary["not_checked"]) == 2
+    assert len(summary["not_checked"]) == 3
     spoiled, directory = broken
     assert main([str(directory), "--vkey", spoiled.vkey, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
