@@ -23,7 +23,11 @@ class GatewayError(Exception):
 
 
 class NotReady(GatewayError):
-    """The gateway may not answer in this state; the message says what to do."""
+    """The gateway may not answer in this state; the message says what to do, `why` is a code for clients."""
+
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class LedgerUnavailable(GatewayError):

@@ -18,7 +18,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     """Write events of the configured level to `stream` (standard error), as JSON or for people."""
     out = sys.stderr if stream is None else stream
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=out.isatty())
     )

@@ -23,6 +23,7 @@ from gateway.consents.request import lapse_due
 from gateway.deadlines import DeadlineWorker
 from gateway.house import House
 from gateway.http.app import create_app
+from gateway.institutions.published import published
 from gateway.logs import configure
 from gateway.opening import open_house
 from gateway.publishing import PublishingThread, sole_publisher
@@ -82,6 +83,11 @@ class Worker:
             log.warning("purpose.off", code=purpose.code, zh=purpose.zh, why="unverified")
         for category in categories_off(policy):
             log.warning("category.off", code=category.code, zh=category.zh, why="unverified")
+        with self.house.read() as conn:
+            if not published(self.house, conn, "regulator"):
+                log.warning(
+                    "not-ready", why="no-regulator", hint="chengxin institution add --sector regulator"
+                )
         self.publishing.publish_now()
         self.publishing.start()
         self.housekeeping.start()

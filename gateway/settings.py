@@ -59,14 +59,15 @@ class Settings(BaseSettings):
     passphrase_file: Path = Field(
         Path("passphrase"), description="File (mode 0600) with the passphrase that opens the custody."
     )
-    custody: Literal["file"] = Field("file", description="Where root and epoch keys are kept.")
+    custody: Literal["file"] = Field("file", description="Where root and epoch keys are kept: file.")
     custody_dir: Path = Field(Path("custody"), description="Directory of the file custody (mode 0700).")
     database_url: str = Field(
         default_factory=lambda data: f"{SQLITE}{data['home'] / 'gateway.db'}",
         description="SQLAlchemy URL of the database, without a password: sqlite:///PATH.",
     )
     log_dir: Path = Field(
-        Path("log"), description="Directory of the public tiles and checkpoint; nothing else."
+        Path("log"),
+        description="Directory of checkpoint and tiles. Entry bundles are for regulators only: serve it by the API.",
     )
     checkpoint_copy: Path = Field(
         Path("outside/checkpoint"),
@@ -83,10 +84,10 @@ class Settings(BaseSettings):
         60, ge=1, le=60, description="Seconds that a signature's created may lie before or after now."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is written."
+        "info", description="Least level that is written: debug, info, warning or error."
     )
     log_format: Literal["json", "console"] = Field(
-        "json", description="One JSON object a line, or for people."
+        "json", description="json (one object a line) or console (for people)."
     )
 
     @field_validator("home")

@@ -74,7 +74,10 @@ class Transaction:
     ) -> Entry:
         """Append one leaf of type `kind`. `details` are sealed for the regulator, `about` names its row."""
         if details is not None and self.sealing is None:
-            raise NotReady("no regulator is registered: run `chengxin institution add --sector regulator`")
+            raise NotReady(
+                "no regulator is registered: run `chengxin institution add --sector regulator`",
+                "no-regulator",
+            )
         return self.appender.append(Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about))
 
     def protect(self, table: sa.Table, row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Invariant: nothing of the server is imported here. A client needs the two keys it pins, its own key and an
 HTTP transport; a wallet not even that.
 
-    pins = pins_from(published_keys(url, http), vkey)          # vkey obtained elsewhere
+    operator_key = read_private_key(Path("operator.jwk"))
+    pins = pins_from(published_keys(url, new_http()), vkey)    # vkey obtained elsewhere
     bank = BankClient(url, operator_key, pins.vkey, pins.receipt_key)
     requested = bank.request_consent(request_id, Person(number), terms)
     grant = Wallet(gateway=pins.vkey.name).sign_consent(requested.template, citizen_key)
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from gateway.client.accesses import Access
 from gateway.client.bank import Answer, BankClient, ConsentRequested, Person, Proven, RequestState, Terms
+from gateway.client.channel import new_http
 from gateway.client.citizen import CitizenClient, Recorded
 from gateway.client.errors import (
     ClientError,
@@ -28,6 +30,7 @@ from gateway.client.errors import (
     WillNotSign,
 )
 from gateway.client.evidence import Pins
+from gateway.client.keyfile import read_private_key, read_public_key
 from gateway.client.published import PublishedKeys, pins_from, published_keys
 from gateway.client.reply import Refused, Signed
 from gateway.client.wallet import Wallet
@@ -57,6 +60,9 @@ __all__ = [
     "Unreachable",
     "Wallet",
     "WillNotSign",
+    "new_http",
     "pins_from",
     "published_keys",
+    "read_private_key",
+    "read_public_key",
 ]

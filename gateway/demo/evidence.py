@@ -145,6 +145,8 @@ def verify_words(stage: Stage, directory: Path) -> list[str]:
         f"{REGISTRAR.uscc}={shown(files.registrar_public)}",
         "--regulator-key",
         shown(files.regulator),
+        "--kept",
+        shown(stage.home.kept),
     ]
 
 

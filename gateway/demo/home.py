@@ -67,6 +67,11 @@ class Home:
         return self.path / "insider"
 
     @property
+    def kept(self) -> Path:
+        """The checkpoint that the bank kept of its first answer."""
+        return self.path / "kept-checkpoint"
+
+    @property
     def export(self) -> Path:
         """The exported ledger."""
         return self.path / "export"

@@ -6,7 +6,7 @@ the gateway itself then really said. An edit that nobody notices is raised as an
     rewrite     a leaf says another purpose                     the verifier
     recount     a consent's use count is lowered                the gateway's next query
     unwithdraw  the withdrawal is deleted, the grant revived    the gateway's next query
-    move        a record's ciphertext is put in another's file  the gateway's delivery
+    move        a record's ciphertext is put in another's file  the gateway's next query
     restore     the database of before the withdrawal           the gateway's start
     forge       an answer after the withdrawal, signed anew     the verifier
 """
@@ -73,10 +73,7 @@ def move(copy: Copy) -> Caught:
             " WHERE category = :category AND subject = :subject",
             {"category": copy.target.category, "subject": subject},
         )
-    refused = _refusal(copy.query(copy.target.live)).problem
-    if refused is None or not isinstance(index := refused.extra.get("index"), int):
-        raise DemoFailed("the gateway does not say where it recorded that nothing was delivered")
-    return Caught("delivery", index, problem=refused)
+    return _refusal(copy.query(copy.target.live))
 
 
 def restore(copy: Copy) -> Caught:

@@ -80,11 +80,6 @@ EVIDENCE: Final[Mapping[str, Line]] = MappingProxyType(
             "Caught by the gateway, which answers no query under it: {reason} (entry {index}).",
             "被网关发现，不再据此答复任何查询：{reason}（第 {index} 条）。",
         ),
-        "caught.delivery": Line(
-            "Caught by the gateway, which lets nothing out: {reason}. The ledger says that the answer of "
-            "entry {index} was never delivered.",
-            "被网关发现，不放出任何内容：{reason}。账本写明第 {index} 条的答复从未送出。",
-        ),
         "caught.start": Line(
             "Caught by the gateway, which does not start: {finding}",
             "被网关发现，网关拒绝启动：{finding}",

@@ -156,8 +156,10 @@ LIFE: Final[Mapping[str, Line]] = MappingProxyType(
         ),
         "query.receipt": Line(
             "The answer stood in the ledger as entry {index} before it left. The bank checked the "
-            "receipt's signature and the proof that the entry is in the ledger.",
-            "答复在离开网关之前已记入账本第 {index} 条。银行验证了回执的签名，以及该条确在账本中的证明。",
+            "receipt's signature and the proof that the entry is in the ledger, and keeps the signed "
+            "checkpoint over {size} entries: from now on no other history can be shown to it.",
+            "答复在离开网关之前已记入账本第 {index} 条。银行验证了回执的签名，以及该条确在账本中的证明，"
+            "并留存了覆盖 {size} 条的签名检查点：此后谁也无法向它出示另一部历史。",
         ),
         "beyond.title": Line(
             "The bank asks for more than was agreed",

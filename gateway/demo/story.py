@@ -28,6 +28,8 @@ from gateway.records.report import ImportReport, format_report_text
 from gateway.records.rows import china_day, examine
 from gateway.records.rules import Rule
 from gateway.records.table import read_table
+from ledger.files import write_atomic
+from ledger.proof import parse_proof
 
 SEED: Final = 20_261_121
 """The invented people are the same in every demo; their keys never are."""
@@ -204,8 +206,9 @@ def _query(stage: Stage, consent: str) -> Answer:
         )
         for code, listed in records.items():
             _show(stage, code, listed)
-        accepted(bank.prove(answer.receipt))
-    tell.line("query.receipt", index=answer.receipt.index)
+        proven = accepted(bank.prove(answer.receipt))
+    write_atomic(stage.home.kept, parse_proof(proven.proof).checkpoint)
+    tell.line("query.receipt", index=answer.receipt.index, size=proven.checkpoint.size)
     return answer
 
 

@@ -92,8 +92,10 @@ def problem_of(error: Exception) -> Response:
             metrics.EVIDENCE_BROKEN.labels("request").inc()
             log.error("evidence.broken", route=_route())
             return problem_reply("evidence-damaged")
-        case NotReady() | HeadBehind():
-            return problem_reply("not-ready")
+        case NotReady():
+            return problem_reply("not-ready", extra={"why": error.why} if error.why else None)
+        case HeadBehind():
+            return problem_reply("not-ready", extra={"why": "rolled-back"})
         case LedgerUnavailable() | LogBusy() | sa.exc.DBAPIError():
             log.error("ledger.unavailable", error=type(error).__name__)
             return problem_reply("ledger-unavailable")

@@ -315,7 +315,7 @@ def _failing(run: Run, world: World, told: str) -> None:
         patch.setattr(answer_module, "look_up", fail)
         assert world.query(consent).problem.name == "internal"
     insider(world.house, "UPDATE records SET body = substr(body, 1, 40) WHERE category = 'loan'")
-    assert world.query(consent).problem.name == "undelivered"
+    assert world.query(consent).problem.name == "evidence-broken"
     insider(world.house, "UPDATE grants SET uses = 0 WHERE consent = ?", [consent])
     assert world.query(consent).problem.name == "evidence-broken"
 

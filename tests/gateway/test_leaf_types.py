@@ -64,7 +64,7 @@ def live(world: World) -> None:
     for noun, name in (("institution", OTHER_BANK), ("operator", world.operators[BANK])):
         suspend(world.house, noun, name, "audit-failed")
         reinstate(world.house, noun, name, "audit-passed")
-    kit.insider(world.house, "UPDATE records SET body = zeroblob(length(body))")
+    kit.insider(world.house, "UPDATE data_keys SET wrapped = zeroblob(80) WHERE klass = 'current'")
     undelivered = world.query(consent)
     assert isinstance(undelivered, Refused)
     assert undelivered.problem.name == "undelivered"

@@ -54,10 +54,10 @@ def test_the_settings_of_the_english_table_are_described_as_the_command_does() -
 def test_every_command_stands_in_the_readme_and_no_other() -> None:
     built = set(commands(main))
     for name in READMES:
-        block = re.search(r"<!-- commands -->(.*?)<!-- /commands -->", text(name), re.S)
+        block = re.search(r"<!-- commands -->(.*?)<!-- /commands -->", text(name), re.DOTALL)
         assert block is not None, name
         listed = set()
-        for cell in re.findall(r"^\| `([^`]+)`", block.group(1), re.M):
+        for cell in re.findall(r"^\| `([^`]+)`", block.group(1), re.MULTILINE):
             noun, _, verbs = cell.replace("\\|", "|").partition(" ")
             listed |= {f"{noun} {verb}" for verb in verbs.split("|")} if verbs else {noun}
         assert listed == built, name
@@ -83,5 +83,5 @@ def test_every_file_that_is_linked_is_there(name: str) -> None:
 
 def test_both_languages_have_the_same_sections_and_rows() -> None:
     english, chinese = text("README.md"), text("README.zh.md")
-    assert len(re.findall(r"^## ", english, re.M)) == len(re.findall(r"^## ", chinese, re.M))
+    assert len(re.findall(r"^## ", english, re.MULTILINE)) == len(re.findall(r"^## ", chinese, re.MULTILINE))
     assert len(table_rows(english)) == len(table_rows(chinese))
