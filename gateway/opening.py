@@ -100,6 +100,7 @@ def initialise(
             custody.generate(name, kind)
         _make_private(sqlite_path(settings))
         db.migrate(settings.database_url)
+        (settings.log_dir / "tile" / "entries").mkdir(parents=True, mode=0o700)  # bundles are not public
         engine = db.open_engine(settings.database_url)
         house = _found(settings, engine, custody, policy, clock, random)
         publisher_of(house).publish()

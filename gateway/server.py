@@ -19,7 +19,7 @@ from prometheus_client import start_http_server
 
 from consent.policy import categories_off, purposes_off
 from gateway.config import Settings
-from gateway.consents.request import lapse_due
+from gateway.consents.ending import lapse_due
 from gateway.deadlines import DeadlineWorker
 from gateway.house import House
 from gateway.http.app import create_app

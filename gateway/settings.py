@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     )
     log_dir: Path = Field(
         Path("log"),
-        description="Directory of checkpoint and tiles. Entry bundles are for regulators only: serve it by the API.",
+        description="Directory of checkpoint, tiles and entry bundles; the bundles are for regulators only.",
     )
     checkpoint_copy: Path = Field(
         Path("outside/checkpoint"),

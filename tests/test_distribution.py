@@ -21,7 +21,6 @@ from consent.policy import default_policy, policy_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gateway", "ledger", "consent", "keys")
-pytestmark = pytest.mark.xdist_group("distribution")  # one worker builds the wheel for all of these
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from consent.purposes import purpose_is_on
 from gateway import rows
 from gateway.consents import bodies
 from gateway.consents.held import held_grant
-from gateway.consents.request import open_request, request_row
+from gateway.consents.stored import open_request, request_row
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.evidence import Evidence
 from gateway.institutions.published import registrar_key

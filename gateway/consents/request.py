@@ -1,4 +1,4 @@
-"""An institution asks a citizen for consent; the citizen declines; nobody answers and the request lapses.
+"""An institution asks a citizen for consent.
 
 Invariant: the reply to a request is the same for a person who is unknown, and is made by the same
 statements and the same crypto. The person's number rests under a data key of the request's own; the ledger
@@ -12,25 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import sqlalchemy as sa
-import structlog
-
 from consent.decision import ConsentAsk, Reason, Refuse, Ruling, decide_request
-from consent.document import Template, document_sha256, format_template, parse_template
-from consent.lifecycle import Event, apply
+from consent.document import Template, format_template
 from gateway import metrics, rows
-from gateway.consents.bodies import ConsentRequest, Decline
+from gateway.consents.bodies import ConsentRequest
 from gateway.consents.notice import notice_of, render
-from gateway.errors import EvidenceBroken, Rejected
+from gateway.consents.stored import leaf_body, open_request, request_row
 from gateway.ids import new_uuid
 from gateway.institutions.standing import standing_row, standings
-from gateway.keyring import LINK, VERSION, DataKey
-from gateway.people.citizens import Citizen
+from gateway.keyring import LINK
 from gateway.people.subjects import find_by_number
 from gateway.query.request import Signer
 from gateway.rows import ROW_KEY
-from gateway.tables import consent_requests, grants, institutions, operators
-from gateway.transaction import Nonce, Transaction
+from gateway.tables import consent_requests, institutions, operators
+from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
 from keys.instant import DAY, parse_instant
 from ledger.log import Entry
@@ -38,10 +33,7 @@ from ledger.log import Entry
 if TYPE_CHECKING:
     from gateway.house import House
 
-LAPSE_CHUNK = 100
 NO_STANDING = (Reason.INSTITUTION_SUSPENDED, Reason.OPERATOR_SUSPENDED, Reason.ROLE_NOT_PERMITTED)
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ def request_consent(
     body_mac = house.custody.mac(ROW_KEY, b"consent-request\x00" + canonical(body))
 
     def act(tx: Transaction) -> Requested | RequestRefused:
-        earlier = _row(tx.house, tx.conn, ask.request_id)
+        earlier = request_row(tx.house, tx.conn, "request", ask.request_id)
         own = earlier is not None and earlier["institution"] == signer.institution
         repeated = earlier is not None and own and hmac.compare_digest(earlier["body_mac"], body_mac)
         ruling = decide_request(
@@ -137,7 +129,7 @@ def _record(
     template = _template(house, ask, signer, text)
     entry = tx.append(
         "consent.requested",
-        _leaf_body(ask.request_id, signer.institution, ask.purpose, ask.categories),
+        leaf_body(ask.request_id, signer.institution, ask.purpose, ask.categories),
         tag=tag,
         by=signer.by,
         details={"document": parse_canonical(format_template(template))},
@@ -192,113 +184,3 @@ def _again(tx: Transaction, ask: ConsentRequest, row: dict[str, Any], signer: Si
     name = standing_row(tx, institutions, signer.institution)["name"]
     text = render(ask, tx.house.policy, name, signer.institution)
     return Requested(ask.request_id, template, text, row["changed_index"])
-
-
-def decline(house: House, ask: Decline, citizen: Citizen, nonce: Nonce) -> Entry:
-    """Record a citizen's no. `Rejected` when the request is not theirs, or was answered."""
-
-    def act(tx: Transaction) -> Entry:
-        row = _row(house, tx.conn, ask.request_id)
-        if row is None or not is_about(house, tx.conn, row, citizen):
-            raise Rejected("not-found")
-        template, _ = open_request(house, row)
-        if not hmac.compare_digest(document_sha256(template), ask.document_sha256):
-            raise Rejected("consent-mismatch")
-        return end_request(tx, row, Event.DECLINE)
-
-    return house.transact(act, seals=False, nonce=nonce)
-
-
-def end_request(tx: Transaction, row: dict[str, Any], event: Event) -> Entry:
-    """End a request that nobody granted: its leaf and its new state. `Rejected` when it ended before."""
-    if not _is_open(tx, row):
-        raise Rejected("already-answered")
-    state = apply(row["state"], event).value
-    entry = tx.append(
-        f"consent.{state}",
-        _leaf_body(row["request"], row["institution"], row["purpose"], tuple(row["categories"].split())),
-        tag=row["tag"],
-        about=rows.about(consent_requests, row["request"]),
-    )
-    changed = tx.protect(consent_requests, rows.columns_of(consent_requests, row) | {"state": state}, entry)
-    tx.conn.execute(
-        sa.update(consent_requests).where(consent_requests.c.request == row["request"]).values(**changed)
-    )
-    return entry
-
-
-def _is_open(tx: Transaction, row: dict[str, Any]) -> bool:
-    """Whether nobody has answered a request yet. Of a grant the ledger knows, not the request's row."""
-    return row["state"] == "requested" and tx.latest(rows.about(grants, row["consent"])) is None
-
-
-def lapse_due(house: House) -> int:
-    """Let the requests lapse that nobody answered in time, a chunk at once; how many did."""
-    with house.read() as conn:
-        due = conn.scalars(
-            sa.select(consent_requests.c.request)
-            .where(
-                consent_requests.c.state == "requested",
-                consent_requests.c.lapses_at <= house.clock(),
-                ~sa.exists().where(grants.c.consent == consent_requests.c.consent),
-            )
-            .limit(LAPSE_CHUNK)
-        ).all()
-    if not due:
-        return 0
-
-    def act(tx: Transaction) -> int:
-        return sum(_lapse(tx, request) for request in due)
-
-    return house.transact(act, seals=False)
-
-
-def _lapse(tx: Transaction, request: str) -> bool:
-    """Let one request lapse, unless it was answered since; a damaged row does not hold up the others."""
-    try:
-        row = _row(tx.house, tx.conn, request)
-    except EvidenceBroken:
-        metrics.EVIDENCE_BROKEN.labels("consent_requests").inc()
-        log.error("evidence.broken", table="consent_requests", key=request)
-        return False
-    if row is None or not _is_open(tx, row):
-        return False
-    end_request(tx, row, Event.LAPSE)
-    return True
-
-
-def request_row(
-    house: House, conn: sa.Connection, column: str, value: str, **own: object
-) -> dict[str, Any] | None:
-    """One evident request by `request` or `consent`, whose columns are as in `own`, or None.
-
-    One that is not so is not authenticated either, so that it takes no longer than one that is not there.
-    """
-    found = rows.read_evident(conn, consent_requests, column, [value], house.shard)
-    if not found or any(found[0][name] != value for name, value in own.items()):
-        return None
-    rows.require_evident(house.custody, consent_requests, found[0])
-    return found[0]
-
-
-def _row(house: House, conn: sa.Connection, request: str) -> dict[str, Any] | None:
-    return request_row(house, conn, "request", request)
-
-
-def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:
-    """The stored template and the canonical citizen number of a request, decrypted."""
-    row_id = UUID(row["request"]).bytes
-    key: DataKey = house.keyring.unwrap(row["tag"], LINK, VERSION, row["epoch"], row["data_key"])
-    template = parse_template(key.open("consent_requests", "document", row_id, row["document"]))
-    number = key.open("consent_requests", "citizen_number", row_id, row["citizen_number"]).decode()
-    return template, number
-
-
-def _leaf_body(request: str, recipient: str, purpose: str, categories: tuple[str, ...]) -> dict[str, Any]:
-    return {"request": request, "recipient": recipient, "purpose": purpose, "categories": list(categories)}
-
-
-def is_about(house: House, conn: sa.Connection, row: dict[str, Any], citizen: Citizen) -> bool:
-    """Whether a request is about this citizen, who may have been unknown when it was made."""
-    person = find_by_number(house, conn, open_request(house, row)[1])
-    return person.known and person.subject == citizen.subject.subject

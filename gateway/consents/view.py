@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from consent.document import format_template, parse_consent
 from consent.lifecycle import state_at
 from gateway.consents.held import grant_row
-from gateway.consents.request import is_about, open_request, request_row
+from gateway.consents.stored import is_about, open_request, request_row
 from gateway.errors import Rejected
 from gateway.people.citizens import Citizen
 from gateway.people.subjects import find_by_tag

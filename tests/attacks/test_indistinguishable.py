@@ -44,8 +44,6 @@ from tests.attacks.seen import Case, Got, Seen, masked, observe
 from tests.attacks.trace import Step, Tracer
 from tests.gateway.world import World
 
-pytestmark = pytest.mark.xdist_group("indistinguishable")  # one gateway for all of them
-
 
 @pytest.fixture(scope="module")
 def world(world: World) -> World:

@@ -30,8 +30,6 @@ from tests.attacks.insider import ANNA, BORIS, Found, Insider, Snapshot, export_
 from tests.gateway.kit import loan
 from tests.gateway.world import REGISTRAR, World, new_registrar
 
-pytestmark = pytest.mark.xdist_group("insider")  # one gateway for all of them
-
 
 @pytest.fixture(scope="module")
 def base(world: World) -> Iterator[tuple[Snapshot, Any, str]]:

@@ -25,8 +25,6 @@ from tests.attacks.full_run import PEOPLE, Run, full_run
 from tests.attacks.haystack import Hit, Searcher, spellings
 from tests.gateway.world import World
 
-pytestmark = pytest.mark.xdist_group("leaks")  # one gateway for all of them
-
 CONTROLS = ("欧阳测试", "990999199912319998", "CONTROL0CANARY16")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
-from gateway.consents.request import lapse_due
+from gateway.consents.ending import lapse_due
 from gateway.export import export_ledger
 from gateway.institutions.register import reinstate, suspend
 from keys.canonical import canonical

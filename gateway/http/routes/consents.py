@@ -6,8 +6,9 @@ from werkzeug.wrappers import Response
 
 from consent.document import document_sha256, format_template
 from gateway.consents import bodies
+from gateway.consents.ending import decline
 from gateway.consents.grant import grant, parse_grant
-from gateway.consents.request import RequestRefused, decline, request_consent
+from gateway.consents.request import RequestRefused, request_consent
 from gateway.consents.view import Viewer, view_consent, view_request
 from gateway.consents.withdraw import withdraw
 from gateway.errors import Rejected

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from consent.document import parse_consent
 from consent.proof import verify_consent
 from gateway.client.keyfile import read_public_key
 from keys.canonical import canonical
 from keys.notes import format_vkey, make_vkey
 from tests.gateway.cli.town import ORIGIN, PEOPLE, Shell, ask, consented, draft, enrol, query, second
-
-pytestmark = pytest.mark.xdist_group("cli-consent")
 
 CITIZEN = PEOPLE[0]
 

@@ -12,8 +12,6 @@ from ledger.checkpoint import open_checkpoint
 from ledger.proof import parse_proof, verify_proof
 from tests.gateway.cli.town import BANK, ORIGIN, PEOPLE, REGISTRAR, Shell, consented, query
 
-pytestmark = pytest.mark.xdist_group("cli-ledger")
-
 
 @pytest.fixture(scope="module")
 def exported(town: Shell) -> Path:

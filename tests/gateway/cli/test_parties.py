@@ -7,8 +7,6 @@ import pytest
 from gateway.demo.people import synthetic_uscc
 from tests.gateway.cli.town import BANK, PEOPLE, REGULATOR, SOURCE, Shell, consented, query
 
-pytestmark = pytest.mark.xdist_group("cli-parties")
-
 
 def operator_of(town: Shell, institution: str) -> str:
     (found,) = town.json("operator", "list", "--institution", institution)

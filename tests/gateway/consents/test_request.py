@@ -6,7 +6,7 @@ import uuid
 
 from gateway.client.bank import ConsentRequested, Person
 from gateway.client.reply import Refused
-from gateway.consents.request import lapse_due
+from gateway.consents.ending import lapse_due
 from gateway.institutions.register import reinstate, suspend
 from tests.gateway import kit
 from tests.gateway.world import BANK, DAY_MS, World

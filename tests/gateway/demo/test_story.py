@@ -21,7 +21,7 @@ import pytest
 from gateway.demo import server_process
 from gateway.demo.home import Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 240.0
