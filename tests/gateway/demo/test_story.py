@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
@@ -25,6 +26,16 @@ pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 240.0
+
+
+def interpreters() -> tuple[str, ...]:
+    """How a line that runs our commands begins: by the whole path, or by the one within the checkout."""
+    folder = Path(sys.executable).parent
+    within = [str(folder.relative_to(CHECKOUT))] if folder.is_relative_to(CHECKOUT) else []
+    return (str(folder), *within)
+
+
+INTERPRETERS: Final = interpreters()
 
 
 def clean_environment() -> dict[str, str]:
@@ -72,7 +83,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tellings]:
         replies = {url: httpx.get(url, trust_env=False).status_code for url in urls}
         after = {}
         for line in english.splitlines():
-            if line.startswith(str(Path(sys.executable).parent)):
+            if line.startswith(INTERPRETERS):
                 after[line] = run(shlex.split(line))
         chinese = tell(home.path, "--once", DEMO_LANG="zh_CN.UTF-8")
         yield Tellings(home, english, first, replies, after, chinese)
