@@ -48,13 +48,6 @@ class ConsentRequest(Body, frozen=True):
             raise ValueError("not_after must be later than not_before")
 
 
-class Decline(Body, frozen=True):
-    """`POST /v1/consent-requests/{id}/decline`, signed by the citizen's key."""
-
-    request_id: Uuid
-    document_sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-
-
 class Grant(Body, frozen=True):
     """`POST /v1/consents`: the signed document; with a certificate it also enrols the key."""
 

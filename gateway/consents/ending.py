@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 import structlog
 
-from consent.document import document_sha256
+from consent.document import Decline, document_sha256
 from consent.lifecycle import Event, apply
 from gateway import metrics, rows
-from gateway.consents.bodies import Decline
 from gateway.consents.stored import is_about, is_open, leaf_body, open_request, request_row
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.people.citizens import Citizen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from consent.document import document_sha256, format_template
+from consent.document import Decline, document_sha256, format_template
 from gateway.consents import bodies
 from gateway.consents.ending import decline
 from gateway.consents.grant import grant, parse_grant
@@ -66,7 +66,7 @@ def _requests(api: Api) -> None:
 
     @api.route("/v1/consent-requests/<uuid:request_id>/decline", ["POST"], Guard.CITIZEN)
     def say_no(signed: tuple[Citizen, Nonce], request_id: object) -> Response:
-        asked, _ = read_body(bodies.Decline)
+        asked, _ = read_body(Decline)
         if asked.request_id != str(request_id):
             raise Rejected("consent-mismatch")
         citizen, nonce = signed
