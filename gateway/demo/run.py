@@ -56,7 +56,7 @@ def demo_command(state: State, once: bool, lang: str) -> None:
 
     \b
     chengxin demo
-    chengxin --home /tmp/demo demo --lang zh --once
+    chengxin --home my-demo demo --lang zh --once
     """
     _refuse_outside_settings()
     tell = Narrator(language_of(lang))
