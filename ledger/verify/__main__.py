@@ -49,8 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Finding as finding:
         _print(options.json, _finding_lines(finding), {"ok": False, **_finding_members(finding)})
         return 1
-    except (Unusable, OSError) as error:
+    except Unusable as error:
         sys.stderr.write(f"cannot verify: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"cannot verify: {error.filename}: {error.strerror}\n")
         return 2
     _print(options.json, summary_lines(summary), {"ok": True, **asdict(summary), **_scope(summary)})
     return 0
@@ -143,10 +146,10 @@ def _trust(options: argparse.Namespace) -> Trust:
     try:
         vkey = parse_vkey(options.vkey)
     except KeysError as error:
-        raise Unusable(f"--vkey: {error}") from None
+        raise Unusable(f"--vkey is no name+id+key, as `ledger vkey` prints it ({error})") from None
     regulator = None
     if options.regulator_key is not None:
-        regulator = _jwk(options.regulator_key, parse_private_x25519_jwk)
+        regulator = _jwk(options.regulator_key, parse_private_x25519_jwk, "a regulator's private X25519 key")
     kept = tuple(_kept(file, vkey) for file in options.kept)
     return Trust(vkey, _registrars(options.registrar), regulator, kept)
 
@@ -166,20 +169,20 @@ def _registrars(pins: list[str] | None) -> dict[str, tuple[PublicKey, ...]] | No
         name, equals, file = pin.partition("=")
         if not (name and equals and file):
             raise Unusable("--registrar is written ID=JWK-FILE")
-        key = parse_public_jwk(_jwk(Path(file), parse_public_jwk))
+        key = parse_public_jwk(_jwk(Path(file), parse_public_jwk, "a registrar's public key (FILE.pub)"))
         pinned[name] = (*pinned.get(name, ()), key)
     return pinned
 
 
-def _jwk(file: Path, parse: Callable[[dict[str, object]], object]) -> dict[str, str]:
-    """The JWK in a file, once `parse` accepts it."""
+def _jwk(file: Path, parse: Callable[[dict[str, object]], object], wanted: str) -> dict[str, str]:
+    """The JWK in a file, once `parse` accepts it; `wanted` says in words what it should be."""
     try:
         jwk = parse_json_strict(file.read_bytes())
         if not isinstance(jwk, dict):
             raise Unusable(f"{file} holds no JWK")
         parse(jwk)
     except KeysError as error:
-        raise Unusable(f"{file}: {error}") from None
+        raise Unusable(f"{file} is not {wanted}: {error}") from None
     return jwk
 
 
