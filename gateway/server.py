@@ -155,7 +155,10 @@ def serve(settings: Settings) -> None:
     The house is opened once beforehand, so that what is wrong is said at once.
     """
     house = open_house(settings)
-    with sole_publisher(house):
+    try:
+        with sole_publisher(house):
+            log.debug("home.free", origin=house.origin)
+    finally:
         house.engine.dispose()
         house.custody.close()
     _Gunicorn(settings).run()

@@ -42,6 +42,7 @@ def base(world: World) -> Iterator[tuple[Snapshot, Any, str]]:
     snapshot = Snapshot(world)
     yield snapshot, anna, honest
     snapshot.restore()
+    snapshot.copy.close()
 
 
 @pytest.fixture
