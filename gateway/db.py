@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -98,8 +97,3 @@ def require_current(engine: sa.Engine, url: str) -> None:
         found = MigrationContext.configure(connection).get_current_revision()
     if found != newest:
         raise NotReady(f"the database schema is at {found or 'nothing'}, this release needs {newest}")
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file."""
-    return f"sqlite:///{path}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,20 +95,21 @@ def initialise(
     """A new installation: custody and its keys, schema, decoy, and the log's first leaves, published."""
     _require_untouched(settings)
     passphrase = read_passphrase(settings.passphrase_file)
-    try:
+    with ExitStack() as undo:  # runs backwards when anything below fails
+        undo.callback(_remove, settings)
         custody = create_file_custody(settings.custody_dir, passphrase, random)
+        undo.callback(custody.close)
         for name, kind in _CUSTODY_KEYS:
             custody.generate(name, kind)
         _make_private(sqlite_path(settings))
         db.migrate(settings.database_url)
         (settings.log_dir / "tile" / "entries").mkdir(parents=True, mode=0o700)  # bundles are not public
         engine = db.open_engine(settings.database_url)
+        undo.callback(engine.dispose)
         house = _found(settings, engine, custody, policy, clock, random)
         publisher_of(house).publish()
-    except BaseException:
-        _remove(settings)
-        raise
-    warm(house)
+        warm(house)
+        undo.pop_all()
     return house
 
 

@@ -157,7 +157,7 @@ def serve(settings: Settings) -> None:
     house = open_house(settings)
     try:
         with sole_publisher(house):
-            log.debug("home.free", origin=house.origin)
+            pass  # nobody else serves this home; the worker takes the lock for good
     finally:
         house.engine.dispose()
         house.custody.close()

@@ -57,11 +57,6 @@ def verify_jws(token: str, key: PublicKey, typ: str) -> bytes:
     return claimed.payload
 
 
-def peek_jws(token: str) -> UnverifiedJws:
-    """Header and payload as claimed, to find the key to verify with. Never act on them. Raises Malformed."""
-    return _split(token)[0]
-
-
 def _split(token: str) -> tuple[UnverifiedJws, bytes, bytes]:
     """Claimed content, signing input and signature of a well-formed token."""
     if not token.isascii() or len(token) > MAX_TOKEN_BYTES:

@@ -98,6 +98,30 @@ def test_installed_gateway_finds_its_policy_bundle(installed: Path) -> None:
     assert _run(installed, "-c", code).strip() == policy_hash(default_policy(demo=False))
 
 
+def test_installed_gateway_finds_its_notices_and_its_page(installed: Path) -> None:
+    code = """
+import sys
+from importlib.resources import files
+from consent.policy import default_policy
+from gateway.consents.bodies import ConsentRequest
+from gateway.consents.notice import render
+from gateway.query.request import Person
+
+for language in ("en", "zh-CN"):
+    ask = ConsentRequest(
+        request_id="00000000-0000-4000-8000-000000000000", person=Person("-"), purpose="02",
+        categories=("loan",), answer="report", not_before="2026-01-01T00:00:00.000Z",
+        not_after="2026-01-02T00:00:00.000Z", max_uses=1, retention_days=1, language=language,
+    )
+    sys.stdout.buffer.write(render(ask, default_policy(demo=True), "Bank", "91990000DEMA00003T").encode())
+sys.stdout.buffer.write((files("gateway") / "http" / "index.html").read_bytes())
+"""
+    shown = _run(installed, "-c", code)
+    assert "Consent to a query" in shown
+    assert "授权书" in shown
+    assert "<title>诚信网关 Chengxin Gateway</title>" in shown
+
+
 def test_installed_gateway_finds_its_demo_data_in_the_wheel(installed: Path) -> None:
     code = "from gateway.demo.data import demo_path; print(demo_path('german-credit.csv'))"
     where = Path(_run(installed, "-c", code).strip())

@@ -39,8 +39,9 @@ def keygen(out: Path) -> None:
     type=click.Choice(("query", "source", "registrar", "audit", "admin")),
     help="What the operator may do; repeatable.",
 )
+@json_option
 @pass_state
-def add(state: State, institution: str, public: Path, roles: tuple[str, ...]) -> None:
+def add(state: State, institution: str, public: Path, roles: tuple[str, ...], as_json: bool) -> None:
     """Register an operator's public key; prints the opaque id that stands in the ledger.
 
     \b
@@ -52,6 +53,11 @@ def add(state: State, institution: str, public: Path, roles: tuple[str, ...]) ->
     key = read_public_key(public)
     with opened(state) as house:
         name, entry = add_operator(house, institution, key, roles)
+    if as_json:
+        show_json(
+            {"operator": name, "institution": institution, "roles": sorted(set(roles)), "index": entry.index}
+        )
+        return
     click.echo(f"registered {name} of {institution} ({', '.join(sorted(set(roles)))}) at index {entry.index}")
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from consent.catalogue import Category, Field, Kind, faults
 from consent.policy import PolicyBundle
 from gateway.records.mapping import ColumnRule, MalformedMapping, SourceMapping, Value
-from gateway.records.rules import Rule, fix
+from gateway.records.rules import Rule
 
 HEADER: Final = 0
 """The line of a refusal that is about the header, and so about the whole file."""
@@ -30,11 +30,6 @@ class Refusal:
     line: int
     field: str
     rule: Rule
-
-    @property
-    def what_to_do(self) -> str:
-        """What the source should do, in English; `rules.fix` has both languages."""
-        return fix(self.rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def test_nor_by_the_sqlite_shell(world: World) -> None:
 @pytest.fixture
 def fresh(tmp_path: Path) -> sa.Engine:
     """An engine on a migrated, empty database."""
-    url = db.sqlite_url(tmp_path / "new.db")
+    url = f"sqlite:///{tmp_path / 'new.db'}"
     db.migrate(url)
     return db.open_engine(url)
 

@@ -99,7 +99,7 @@ def test_show_filters_by_type_party_and_time(town: Shell, exported: Path) -> Non
         leaf["type"] for leaf in by_bank
     }
     assert "log.opened" not in {leaf["type"] for leaf in by_bank}
-    operator = queries[0]["by"]["operator"]  # type: ignore[index]
+    operator = queries[0]["by"]["operator"]
     assert len(shown(town, exported, "--operator", operator, "--type", "query.disclosed")) == 1
     at = str(queries[0]["at"])
     before, after = shown(town, exported, "--until", at), shown(town, exported, "--since", at)
@@ -112,7 +112,7 @@ def test_show_filters_by_type_party_and_time(town: Shell, exported: Path) -> Non
 def test_only_the_regulators_key_opens_what_was_sealed(town: Shell, exported: Path) -> None:
     assert all("details" not in leaf for leaf in shown(town, exported))
     opened = shown(town, exported, "--type", "subject.enrolled", *regulator(town))
-    assert opened[0]["details"]["certificate"]["document"]["registrar"] == REGISTRAR  # type: ignore[index]
+    assert opened[0]["details"]["certificate"]["document"]["registrar"] == REGISTRAR
     text = town.ok("ledger", "show", exported, "--type", "query.disclosed", *regulator(town))
     assert '"request_salt"' in text
     other = town.file("other-regulator.jwk")

@@ -63,7 +63,8 @@ def test_an_administrator_cannot_query_and_one_key_is_one_operators(town: Shell)
     assert "administrator" in town.fails(
         *add, town.file("admin.jwk.pub"), "--role", "admin", "--role", "query"
     )
-    town.ok(*add, town.file("admin.jwk.pub"), "--role", "admin")
+    made = town.json(*add, town.file("admin.jwk.pub"), "--role", "admin")
+    assert made["operator"] in town.ok("operator", "list")
     assert "operator's already" in town.fails(*add, town.file("operator.jwk.pub"), "--role", "query")
     assert "private" not in town.fails(*add, town.file("admin.jwk"), "--role", "query").split(":")[0]
     consent = consented(town, PEOPLE[0], "citizen", "administrator")
