@@ -11,6 +11,8 @@ UV := uv==0.13.9
 
 DEMO_HOME ?= .demo
 DEMO_LANG ?= en
+CHAPTER ?= main
+DATABASE ?= sqlite
 ONCE ?=
 TESTS ?=
 ARGS ?=
@@ -25,8 +27,13 @@ venv: ## make .venv from the lock file, once (PYTHON=/path/to/python3.12 to choo
 	@PYTHON='$(PYTHON)' sh deploy/venv.sh
 
 .PHONY: demo
-demo: venv ## the whole story on real credit data (ONCE=1 exits after it, DEMO_LANG=zh tells it in Chinese)
-	@$(BIN)/chengxin --home '$(DEMO_HOME)' demo --lang '$(DEMO_LANG)' $(if $(filter-out 0 no false,$(ONCE)),--once)
+demo: venv ## the story on real data (ONCE=1, DEMO_LANG=zh, CHAPTER=statute|predicate|all, DATABASE=postgresql)
+	@$(BIN)/chengxin --home '$(DEMO_HOME)' demo --lang '$(DEMO_LANG)' --chapter '$(CHAPTER)' \
+		--database '$(DATABASE)' $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+.PHONY: sandbox
+sandbox: venv ## a gateway with invented people in every state, to try a bank's client against (Ctrl-C stops it)
+	@$(BIN)/chengxin --home .sandbox sandbox
 
 .PHONY: test
 test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process)
@@ -73,6 +80,6 @@ wheel: venv ## build the wheel into dist/
 
 .PHONY: clean
 clean: ## remove what make made here, .demo/ too (stop its server first)
-	@rm -rf .venv .lock-tools .demo build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
+	@rm -rf .venv .lock-tools .demo .sandbox build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,7 +6,7 @@ member here; the vocabulary of reasons is closed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from consent.document import Consent
@@ -41,6 +41,10 @@ class Reason(StrEnum):
     VALIDITY_TOO_LONG = "validity-too-long"
     USES_TOO_MANY = "uses-too-many"
     RETENTION_TOO_LONG = "retention-too-long"
+    PREDICATE_SUFFICES = "predicate-suffices"
+    APPROVAL_DENIED = "approval-denied"
+    APPROVAL_LAPSED = "approval-lapsed"
+    ANSWER_GONE = "answer-gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,14 @@ class Standing:
     """An institution's or operator's standing.
 
     `state` is "active" or "suspended" (anything else counts as suspended), `until` the instant (ms,
-    exclusive) at which a suspension lapses, `roles` what it was registered for.
+    exclusive) at which a suspension lapses, `roles` what it was registered for, `sector` an institution's
+    ("" when none is known, and for an operator).
     """
 
     state: str
     until: int | None
     roles: frozenset[str]
+    sector: str = ""
 
     def active(self, at: int) -> bool:
         """In good standing at `at`; a suspension lapses at its `until` without any act."""
@@ -81,11 +87,22 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class StatutoryAsk:
+    """What a query under a statute adds: its code, the number of the document that orders it, and whether the
+    person's list is to leave it out for a while.
+    """
+
+    code: str
+    document: str = field(repr=False)
+    deferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A query as asked.
 
-    `person_matches` is None when the asker named no person to check; `reused` says that
-    this `query_id` was used before.
+    `statute` is None for one under a consent; `person_matches` is None when the asker named no person to
+    check; `reused` says that this `query_id` was used before.
     """
 
     institution: str
@@ -93,7 +110,7 @@ class Ask:
     purpose: str
     categories: tuple[str, ...]
     answer: str
-    statute: str | None = None
+    statute: StatutoryAsk | None = None
     person_matches: bool | None = None
     reused: bool = False
 
@@ -113,6 +130,20 @@ class Grant:
     key_live: bool
     effective: int
     sound: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A decision on a pending statutory query: the ask as it was made, and the two who stand behind it.
+
+    Operators by id, their keys by `kid` (thumbprint of the key that signed); `lapses_at` in ms, exclusive.
+    """
+
+    ask: Ask
+    requester_kid: str
+    approver: str
+    approver_kid: str
+    lapses_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""The decision: may this ask be answered now? A pure function of values, denied by default.
+"""The decision: may this be answered now? Pure functions of values, denied by default.
 
-Invariant: `Permit` is returned only when every clause below has held; each clause that fails names one reason
-of a closed vocabulary. Clauses are tried in the order in which they stand: the asker first (an asker without
-standing learns nothing about anybody), then the purpose, then the consent, then what is asked under it. An
-unknown person, an absent consent and somebody else's consent are one reason, `no-consent`.
+Invariant: `Permit` is returned only when every clause of the table that applies has held; each clause that
+fails names one reason of a closed vocabulary. Clauses are tried in the order in which they stand: the asker
+first (an asker without standing learns nothing about anybody), then the purpose or the statute, then the
+consent, then what is asked under it. An unknown person, an absent consent and somebody else's consent are one
+reason, `no-consent`; whatever does not fit a statute is one reason, `statute-not-held`.
 
 Nothing here reads a clock, a key or a database: signatures and HMACs were verified
 before, and arrive as booleans.
@@ -11,15 +12,29 @@ before, and arrive as booleans.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from consent.asks import Ask, ConsentAsk, Grant, Permit, Reason, Refuse, Ruling, Standing
-from consent.policy import PolicyBundle
-from consent.purposes import Purpose, purpose_is_on
-from keys.instant import DAY
+from consent.asks import (
+    Approval,
+    Ask,
+    ConsentAsk,
+    Grant,
+    Permit,
+    Reason,
+    Refuse,
+    Ruling,
+    Standing,
+    StatutoryAsk,
+)
+from consent.consented import QUERY_CLAUSES, REDELIVERY_CLAUSES, under_consent
+from consent.document import Consent
+from consent.policy import HOUR, PolicyBundle
+from consent.predicates import predicate_name, predicates_of
+from consent.purposes import purpose_is_on
+from consent.requested import REQUEST_CLAUSES
+from consent.statutes import Statute
+from consent.statutory import under_statute
 
 __all__ = [
+    "Approval",
     "Ask",
     "ConsentAsk",
     "Grant",
@@ -28,7 +43,11 @@ __all__ = [
     "Refuse",
     "Ruling",
     "Standing",
+    "StatutoryAsk",
     "decide",
+    "decide_approval",
+    "decide_grant",
+    "decide_redelivery",
     "decide_request",
 ]
 
@@ -36,26 +55,78 @@ __all__ = [
 def decide(
     ask: Ask,
     grant: Grant | None,
-    statute: None,
+    statute: Statute | None,
     institution: Standing | None,
     operator: Standing | None,
     policy: PolicyBundle,
     at: int,
 ) -> Ruling:
-    """Rule on one query at `at` (ms). `statute` has no value yet: policy v1 names none, so none is held."""
-    refused = _asker(ask, institution, operator, at) or _purpose(ask, policy)
-    if refused is None and ask.statute is not None:
-        refused = Reason.STATUTE_NOT_HELD
+    """Rule on one query at `at` (ms).
+
+    An ask that names a statute is ruled by `statute` alone, the policy's row of that code or None, and then
+    waits for its approver; every other ask by `grant`. Under a statute `Permit.use` is 0.
+    """
+    refused = _standing(institution, operator, "query", at) or _reuse(ask)
     if refused is not None:
         return Refuse(refused)
-    if grant is None or grant.document.recipient != ask.institution:
-        return Refuse(Reason.NO_CONSENT)
-    matter = _Matter(ask, grant, policy, at)
-    for clause in QUERY_CLAUSES:
-        reason = clause(matter)
-        if reason is not None:
-            return Refuse(reason)
-    return Permit(tuple(sorted(ask.categories)), grant.uses + 1)
+    if ask.statute is not None:
+        return under_statute(ask, statute, institution, policy)
+    refused = _purpose(ask, policy)
+    return Refuse(refused) if refused else under_consent(ask, grant, policy, at, QUERY_CLAUSES)
+
+
+def decide_approval(
+    approval: Approval,
+    statute: Statute | None,
+    institution: Standing | None,
+    requester: Standing | None,
+    approver: Standing | None,
+    policy: PolicyBundle,
+    at: int,
+) -> Ruling:
+    """Rule at `at` (ms) on an approval of a pending statutory query; the requester's standing counts again.
+
+    What is wrong with the approver comes before what is wrong with the query.
+    """
+    ask = approval.ask
+    refused = (
+        _approver(approval, institution, approver, at)
+        or (None if at < approval.lapses_at else Reason.APPROVAL_LAPSED)
+        or _standing(institution, requester, "query", at)
+    )
+    if refused is not None:
+        return Refuse(refused)
+    return under_statute(ask, statute, institution, policy)
+
+
+def decide_redelivery(
+    ask: Ask,
+    grant: Grant | None,
+    statute: Statute | None,
+    institution: Standing | None,
+    operator: Standing | None,
+    policy: PolicyBundle,
+    at: int,
+    answered_at: int,
+) -> Ruling:
+    """Rule at `at` (ms) on giving the answer of `answered_at` (its leaf's) once more, to the same body.
+
+    Whatever would not be answered now is not, but for the count: a consent that is exhausted still serves,
+    and `Permit.use` is 0. Too late it is a `query_id` used twice. Whether the body is the same, and the
+    revisions may be shown still, is for the caller to know.
+    """
+    refused = _standing(institution, operator, "query", at)
+    if refused is None and not 0 <= at - answered_at < policy.retention.redelivery_hours * HOUR:
+        refused = Reason.QUERY_ID_REUSED
+    if refused is not None:
+        return Refuse(refused)
+    if ask.statute is not None:
+        return under_statute(ask, statute, institution, policy)
+    refused = _purpose(ask, policy)
+    if refused is not None:
+        return Refuse(refused)
+    ruling = under_consent(ask, grant, policy, at, REDELIVERY_CLAUSES)
+    return Permit(ruling.categories, 0) if isinstance(ruling, Permit) else ruling
 
 
 def decide_request(
@@ -66,8 +137,30 @@ def decide_request(
     at: int,
 ) -> Ruling:
     """Rule on one request for consent at `at` (ms); the person plays no part in it."""
-    refused = _asker(ask, institution, operator, at) or _purpose(ask, policy)
-    purpose = policy.purpose(ask.purpose)
+    refused = _standing(institution, operator, "query", at) or _reuse(ask)
+    return Refuse(refused) if refused is not None else _within_purpose(ask, policy, at)
+
+
+def decide_grant(document: Consent, policy: PolicyBundle, at: int) -> Ruling:
+    """Rule on a signed consent that is about to be recorded at `at` (ms): what was asked for under an earlier
+    policy is granted only if it could still be asked for under this one.
+    """
+    ask = ConsentAsk(
+        institution=document.recipient,
+        operator="",
+        purpose=document.purpose,
+        categories=document.categories,
+        answer=document.answer,
+        not_before=document.not_before,
+        not_after=document.not_after,
+        max_uses=document.max_uses,
+        retention_days=document.retention_days,
+    )
+    return _within_purpose(ask, policy, at)
+
+
+def _within_purpose(ask: ConsentAsk, policy: PolicyBundle, at: int) -> Ruling:
+    refused, purpose = _purpose(ask, policy), policy.purpose(ask.purpose)
     if refused is not None or purpose is None:
         return Refuse(refused or Reason.PURPOSE_UNKNOWN)
     for clause in REQUEST_CLAUSES:
@@ -77,148 +170,42 @@ def decide_request(
     return Permit(tuple(sorted(ask.categories)), 0)
 
 
-# --- who asks, and for what ---
+# --- who asks, who approves, and for what ---
 
 
-def _asker(
-    ask: Ask | ConsentAsk, institution: Standing | None, operator: Standing | None, at: int
-) -> Reason | None:
-    """Standing, role (an administrator never queries), and an id that is new."""
+def _standing(institution: Standing | None, operator: Standing | None, role: str, at: int) -> Reason | None:
+    """Both in good standing, and the operator with the role; an administrator never queries or approves."""
     if institution is None or not institution.active(at):
         return Reason.INSTITUTION_SUSPENDED
     if operator is None or not operator.active(at):
         return Reason.OPERATOR_SUSPENDED
-    if "query" not in institution.roles or "query" not in operator.roles or "admin" in operator.roles:
+    if "query" not in institution.roles or role not in operator.roles or "admin" in operator.roles:
         return Reason.ROLE_NOT_PERMITTED
+    return None
+
+
+def _approver(
+    approval: Approval, institution: Standing | None, approver: Standing | None, at: int
+) -> Reason | None:
+    """Standing and role, and two people with two known keys: nobody approves what they asked themselves."""
+    refused = _standing(institution, approver, "approve", at)
+    if refused is not None:
+        return refused
+    kids = {approval.approver_kid, approval.requester_kid} - {""}
+    other = approval.approver != approval.ask.operator and len(kids) == 2
+    return None if other else Reason.ROLE_NOT_PERMITTED
+
+
+def _reuse(ask: Ask | ConsentAsk) -> Reason | None:
     return Reason.QUERY_ID_REUSED if ask.reused else None
 
 
 def _purpose(ask: Ask | ConsentAsk, policy: PolicyBundle) -> Reason | None:
-    if policy.purpose(ask.purpose) is None:
-        return Reason.PURPOSE_UNKNOWN
-    return None if purpose_is_on(policy, ask.purpose) else Reason.PURPOSE_OFF
-
-
-# --- a query under a consent of its own recipient ---
-
-
-@dataclass(frozen=True, slots=True)
-class _Matter:
-    ask: Ask
-    grant: Grant
-    policy: PolicyBundle
-    at: int
-
-
-def _evidence(m: _Matter) -> Reason | None:
-    known = m.grant.state in ("granted", "withdrawn", "suspended")
-    return None if m.grant.sound and known and m.grant.uses >= 0 else Reason.EVIDENCE_BROKEN
-
-
-def _person(m: _Matter) -> Reason | None:
-    return Reason.PERSON_MISMATCH if m.ask.person_matches is False else None
-
-
-def _key(m: _Matter) -> Reason | None:
-    return None if m.grant.key_live and m.at >= m.grant.effective else Reason.KEY_NOT_LIVE
-
-
-def _state(m: _Matter) -> Reason | None:
-    if m.grant.state == "withdrawn":
-        return Reason.WITHDRAWN
-    return None if m.grant.state == "granted" else Reason.CONSENT_SUSPENDED
-
-
-def _period(m: _Matter) -> Reason | None:
-    if m.at < m.grant.document.not_before:
-        return Reason.NOT_YET_VALID
-    return None if m.at < m.grant.document.not_after else Reason.EXPIRED
-
-
-def _count(m: _Matter) -> Reason | None:
-    return None if m.grant.uses < m.grant.document.max_uses else Reason.EXHAUSTED
-
-
-def _agreed_purpose(m: _Matter) -> Reason | None:
-    return None if m.ask.purpose == m.grant.document.purpose else Reason.PURPOSE_MISMATCH
-
-
-def _agreed_categories(m: _Matter) -> Reason | None:
-    if any(m.policy.category(code) is None for code in m.ask.categories):
-        return Reason.CATEGORY_UNKNOWN
-    if not set(m.ask.categories) <= set(m.grant.document.categories):
-        return Reason.CATEGORY_NOT_CONSENTED
-    if not _permitted(m.ask.categories, m.policy.purpose(m.ask.purpose), m.policy):
-        return Reason.CATEGORY_NOT_PERMITTED
-    return None if m.ask.categories else Reason.CATEGORY_MISSING
-
-
-def _agreed_answer(m: _Matter) -> Reason | None:
-    if m.ask.answer != m.grant.document.answer:
-        return Reason.ANSWER_MISMATCH
-    purpose = m.policy.purpose(m.ask.purpose)
-    offered = purpose is not None and m.ask.answer in purpose.answers
-    return None if offered else Reason.ANSWER_NOT_OFFERED
-
-
-QUERY_CLAUSES: tuple[Callable[[_Matter], Reason | None], ...] = (
-    _evidence,
-    _person,
-    _key,
-    _state,
-    _period,
-    _count,
-    _agreed_purpose,
-    _agreed_categories,
-    _agreed_answer,
-)
-
-
-# --- a request for consent ---
-
-
-def _asked_categories(ask: ConsentAsk, purpose: Purpose, policy: PolicyBundle, _at: int) -> Reason | None:
-    """At least what the purpose needs, at most what it permits."""
-    if any(policy.category(code) is None for code in ask.categories):
-        return Reason.CATEGORY_UNKNOWN
-    if not _permitted(ask.categories, purpose, policy):
-        return Reason.CATEGORY_NOT_PERMITTED
-    enough = ask.categories and set(purpose.necessary) <= set(ask.categories)
-    return None if enough else Reason.CATEGORY_MISSING
-
-
-def _asked_answer(ask: ConsentAsk, purpose: Purpose, _policy: PolicyBundle, _at: int) -> Reason | None:
-    return None if ask.answer in purpose.answers else Reason.ANSWER_NOT_OFFERED
-
-
-def _asked_period(ask: ConsentAsk, purpose: Purpose, policy: PolicyBundle, at: int) -> Reason | None:
-    """Some moment is left; no longer than the purpose allows; begun before the request would lapse."""
-    if ask.not_after <= max(at, ask.not_before):
-        return Reason.EXPIRED
-    too_long = ask.not_after - ask.not_before > purpose.max_days * DAY
-    too_late = ask.not_before - at > policy.enrolment.request_days * DAY
-    return Reason.VALIDITY_TOO_LONG if too_long or too_late else None
-
-
-def _asked_count(ask: ConsentAsk, purpose: Purpose, _policy: PolicyBundle, _at: int) -> Reason | None:
-    return None if 1 <= ask.max_uses <= purpose.max_uses else Reason.USES_TOO_MANY
-
-
-def _asked_retention(ask: ConsentAsk, purpose: Purpose, _policy: PolicyBundle, _at: int) -> Reason | None:
-    return None if 0 <= ask.retention_days <= purpose.max_retention_days else Reason.RETENTION_TOO_LONG
-
-
-REQUEST_CLAUSES: tuple[Callable[[ConsentAsk, Purpose, PolicyBundle, int], Reason | None], ...] = (
-    _asked_categories,
-    _asked_answer,
-    _asked_period,
-    _asked_count,
-    _asked_retention,
-)
-
-
-def _permitted(categories: tuple[str, ...], purpose: Purpose | None, policy: PolicyBundle) -> bool:
-    """Every category is one that the purpose permits, and is on."""
+    """Known and on; and where a yes or no serves, no record is given."""
+    purpose = policy.purpose(ask.purpose)
     if purpose is None:
-        return False
-    return all(code in purpose.permitted and policy.category_is_on(code) for code in categories)
+        return Reason.PURPOSE_UNKNOWN
+    if not purpose_is_on(policy, ask.purpose):
+        return Reason.PURPOSE_OFF
+    raw = predicate_name(ask.answer) is None
+    return Reason.PREDICATE_SUFFICES if raw and predicates_of(purpose.answers) else None

@@ -1,9 +1,9 @@
-"""The policy bundle in force: purposes, catalogue, refusals, statutes; every leaf names its hash.
+"""The policy bundle in force: purposes, catalogue, refusals, statutes, predicates, quotas, terms.
 
-Invariant: a bundle is one value with one byte form (RFC 8785), and every name in it that must be defined is
-defined. Purposes and categories that nobody has checked at their source are off unless the bundle is for
-demonstration. Policy is data: TOML tables with the schema of the structs here. `statutes` is empty in this
-version of the format, so a query under a statute is always refused.
+Invariant: a bundle is one value with one byte form (RFC 8785) whose hash stands in every leaf, and every name
+in it that must be defined is defined (`consent.policy_checks`). What nobody has checked at its source is off
+unless the bundle is for demonstration. Policy is data: TOML tables with the schema of the structs here. A
+member that came later is optional and left out at its default, so that a bundle from before keeps its bytes.
 """
 
 from __future__ import annotations
@@ -13,24 +13,55 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from consent.catalogue import Category, Kind, Kinds, classify
 from consent.errors import MalformedPolicy
+from consent.policy_checks import contradictions
+from consent.predicates import PredicateRule, predicate_name
 from consent.purposes import Purpose, purpose_is_on
+from consent.quotas import Quota, quotas_for
+from consent.statutes import Statute
 from keys.canonical import canonical, parse_canonical, sha256_hex
 from keys.errors import KeysError
 
 POLICY_TYPE = "chengxin/policy/v1"
+HOUR = 3_600_000
+"""Milliseconds of an hour."""
+
+Assurance = Literal["in-person", "eid", "guardian"]
+_Hours = Annotated[int, Meta(ge=1, le=24 * 30)]
 
 
-class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`request_days`: for how many days a consent request waits for its citizen before it lapses."""
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Waiting times around a key and what it is asked.
+
+    `request_days`: for how many days a consent request waits for its citizen before it lapses. `waits`: hours
+    from proofing to a key's first act, by how the person was proofed; none where it is not named.
+    `second_key_hours`: the same for a person who has a key already, and so time to object.
+    """
 
     request_days: Annotated[int, Meta(ge=1, le=90)]
+    waits: dict[Assurance, _Hours] = {}
+    second_key_hours: _Hours = 72
+
+    def wait_ms(self, assurance: str, *, second: bool) -> int:
+        """The least time (ms) from a certificate's `at` to its `effective`; `second`: another key is live."""
+        hours: Mapping[str, int] = self.waits  # type: ignore[assignment]  # read by any string
+        return max(hours.get(assurance, 0), self.second_key_hours if second else 0) * HOUR
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How long an answer can be had again, and a statutory query waits for its approver; hours."""
+
+    redelivery_hours: Annotated[int, Meta(ge=1, le=24 * 7)] = 24
+    approval_hours: Annotated[int, Meta(ge=1, le=24 * 7)] = 24
+
+
+_RETENTION = Retention()
 
 
 class PolicyBundle(
@@ -38,28 +69,37 @@ class PolicyBundle(
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
+    omit_defaults=True,
     tag_field="type",
     tag=POLICY_TYPE,
     dict=True,
 ):
-    """One policy; `purposes` and `categories` are strictly ascending by code.
+    """One policy; every table is strictly ascending by its code, name or key.
 
-    Raises ValueError when it contradicts itself (a purpose permits what is not listed, a
-    listed category is also refused).
+    Raises ValueError when it contradicts itself: `consent.policy_checks` says in what.
     """
 
     demo: bool
     purposes: tuple[Purpose, ...]
     categories: tuple[Category, ...]
     kinds: Kinds
-    statutes: Annotated[tuple[str, ...], Meta(max_length=0)]
+    statutes: tuple[Statute, ...]
     enrolment: Enrolment
+    predicates: tuple[PredicateRule, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    retention: Retention = _RETENTION
 
     def __post_init__(self) -> None:
-        _check_bundle(self)
+        for place, message in contradictions(self):
+            raise ValueError(f"{place}: {message}")
+        if self.retention == _RETENTION:
+            # A default is left out by identity: one value must not have two byte forms.
+            msgspec.structs.force_setattr(self, "retention", _RETENTION)
         # Lookups for the hot path; derived, so no part of the value or of its hash.
         self.__dict__["purpose_by_code"] = MappingProxyType({p.code: p for p in self.purposes})
         self.__dict__["category_by_code"] = MappingProxyType({c.code: c for c in self.categories})
+        self.__dict__["statute_by_code"] = MappingProxyType({s.code: s for s in self.statutes})
+        self.__dict__["rule_by_name"] = MappingProxyType({p.name: p for p in self.predicates})
 
     def purpose(self, code: str) -> Purpose | None:
         """The purpose of that code, on or off; None when there is none."""
@@ -71,10 +111,47 @@ class PolicyBundle(
         found: Mapping[str, Category] = self.__dict__["category_by_code"]
         return found.get(code)
 
+    def statute(self, code: str) -> Statute | None:
+        """The statute of that code, on or off; None when there is none."""
+        found: Mapping[str, Statute] = self.__dict__["statute_by_code"]
+        return found.get(code)
+
+    def predicate(self, name: str) -> PredicateRule | None:
+        """The rule of that name (without `predicate:`), on or off; None when there is none."""
+        found: Mapping[str, PredicateRule] = self.__dict__["rule_by_name"]
+        return found.get(name)
+
     def category_is_on(self, code: str) -> bool:
         """Listed, and checked at its source (or a bundle for demonstration)."""
-        category = self.category(code)
-        return category is not None and (category.checked or self.demo)
+        return self._is_on(self.category(code))
+
+    def statute_is_on(self, code: str) -> bool:
+        """Listed, and checked at its source (or a bundle for demonstration)."""
+        return self._is_on(self.statute(code))
+
+    def predicate_is_on(self, name: str) -> bool:
+        """Stated, and checked against its basis (or a bundle for demonstration)."""
+        return self._is_on(self.predicate(name))
+
+    def _is_on(self, row: Category | Statute | PredicateRule | None) -> bool:
+        return row is not None and (row.checked or self.demo)
+
+    def needed(self, code: str, answer: str) -> tuple[str, ...]:
+        """Categories without which an answer of this form cannot be given for the purpose of that code.
+
+        A predicate needs all that its rule reads; () where purpose or rule do not exist.
+        """
+        name, purpose = predicate_name(answer), self.purpose(code)
+        if purpose is None:
+            return ()
+        if name is None:
+            return purpose.necessary
+        rule = self.predicate(name)
+        return () if rule is None else rule.categories
+
+    def quotas_for(self, institution: str, operator: str, purpose: str) -> tuple[tuple[Quota, str], ...]:
+        """The quotas that an ask counts against, each with the name it is counted under."""
+        return quotas_for(self.quotas, institution, operator, purpose)
 
     def classify(self, kind: str) -> Kind:
         """Whether a kind of information may be collected, and if not, why."""
@@ -83,7 +160,12 @@ class PolicyBundle(
 
 def load_policy(texts: str | Iterable[str], *, demo: bool) -> PolicyBundle:
     """The bundle of TOML texts, each top-level table in one of them only. Raises MalformedPolicy."""
-    tables: dict[str, Any] = {"type": POLICY_TYPE, "demo": demo, "statutes": []}
+    return _bundle({"statutes": []} | read_tables(texts, demo=demo))
+
+
+def read_tables(texts: str | Iterable[str], *, demo: bool) -> dict[str, Any]:
+    """The tables of TOML texts as one, unchecked but for that. Raises MalformedPolicy."""
+    tables: dict[str, Any] = {"type": POLICY_TYPE, "demo": demo}
     for text in [texts] if isinstance(texts, str) else texts:
         try:
             read = tomllib.loads(text)
@@ -92,15 +174,20 @@ def load_policy(texts: str | Iterable[str], *, demo: bool) -> PolicyBundle:
         if read.keys() & tables.keys():
             raise MalformedPolicy("a table stands in two texts, or is not the text's to set")
         tables |= read
-    return _bundle(tables)
+    return tables
 
 
 @lru_cache(maxsize=2)
 def default_policy(*, demo: bool) -> PolicyBundle:
     """The bundle that ships with this package (`policy_data/*.toml`). Raises MalformedPolicy."""
+    return load_policy(default_texts().values(), demo=demo)
+
+
+def default_texts() -> dict[str, str]:
+    """The TOML texts of the bundle that ships with this package, by file name, in order."""
     folder = resources.files("consent").joinpath("policy_data")
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    return load_policy([f.read_text(encoding="utf-8") for f in files], demo=demo)
+    return {f.name: f.read_text(encoding="utf-8") for f in files}
 
 
 def format_policy(bundle: PolicyBundle) -> bytes:
@@ -141,26 +228,31 @@ def categories_off(bundle: PolicyBundle) -> tuple[Category, ...]:
     return tuple(c for c in bundle.categories if not bundle.category_is_on(c.code))
 
 
+def statutes_off(bundle: PolicyBundle) -> tuple[Statute, ...]:
+    """The statutes that are listed and cannot be used, in order."""
+    return tuple(s for s in bundle.statutes if not bundle.statute_is_on(s.code))
+
+
+def predicates_off(bundle: PolicyBundle) -> tuple[PredicateRule, ...]:
+    """The predicates that are stated and cannot be used, in order."""
+    return tuple(p for p in bundle.predicates if not bundle.predicate_is_on(p.name))
+
+
+def policy_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the TOML tables, for editors; `type` and `demo` are not a text's to set."""
+    schema = msgspec.json.schema(PolicyBundle)
+    definition = schema["$defs"]["PolicyBundle"]
+    for name in ("type", "demo"):
+        definition["properties"].pop(name)
+        definition["required"].remove(name)
+    # A text may leave the table of statutes out: the bundle then says that it has none.
+    definition["required"].remove("statutes")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def _bundle(tables: Any) -> PolicyBundle:
     try:
         return msgspec.convert(tables, PolicyBundle)
     except msgspec.ValidationError as refused:
         # A policy holds no personal data: its author may read what is wrong.
         raise MalformedPolicy(str(refused)) from refused
-
-
-def _check_bundle(bundle: PolicyBundle) -> None:
-    kinds = bundle.kinds
-    groups = [[r.code for r in group] for group in (kinds.forbidden, kinds.separate, kinds.judgement)]
-    refused = [code for group in groups for code in group]
-    listed = [c.code for c in bundle.categories]
-    for codes in ([p.code for p in bundle.purposes], listed, *groups):
-        if sorted(set(codes)) != codes:
-            raise ValueError("entries are not sorted by code, or one stands twice")
-    if len(set(refused)) != len(refused):
-        raise ValueError("a kind of information is refused twice")
-    if set(refused) & set(listed):
-        raise ValueError("a category is listed and refused")
-    for purpose in bundle.purposes:
-        if not set(purpose.permitted) <= set(listed):
-            raise ValueError("a purpose permits a category that is not listed")

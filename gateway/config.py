@@ -91,7 +91,9 @@ def settings_table() -> list[SettingRow]:
 
 def format_setting(value: object) -> str:
     """A value of `Settings` as it would be written in the environment."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def _reading(in_file: dict[str, Any], *, environ: bool) -> type[Settings]:

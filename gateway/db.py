@@ -1,8 +1,9 @@
-"""The database engine: one writer at a time, durable once COMMIT returns.
+"""The database engine: one writer at a time, durable once COMMIT returns. SQLite or PostgreSQL, alike.
 
 Invariant: a transaction opened by `writing` owns the log for its whole length (SQLite: BEGIN IMMEDIATE; on
-PostgreSQL the head row's lock, taken by `ledger.log.lock_head`, does the same), and a read opened by `read`
-sees one snapshot. SQLite runs in WAL mode with `synchronous=FULL`, so a committed leaf survives a power cut.
+PostgreSQL the head row's lock, taken by `ledger.log.lock_head` as its own statement under READ COMMITTED,
+does the same), and a read opened by `read` sees one snapshot. SQLite runs in WAL mode with
+`synchronous=FULL`, PostgreSQL with `synchronous_commit`, so a committed leaf survives a power cut.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,9 +21,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
+from gateway import postgresql
+from gateway.database_url import is_postgresql
 from gateway.errors import NotReady
 
 BUSY_MS = 30_000
+POOL = 32  # connections kept, and as many again when the threads need them
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -32,13 +37,26 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine on `url`; for SQLite transactions begin as this module says, not as the driver would."""
-    engine = sa.create_engine(url, pool_size=32, max_overflow=32)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        event.listen(engine, "checkin", _end_sqlite)
+def open_engine(url: str, password_file: Path | None = None, *, owner: bool = False) -> sa.Engine:
+    """An engine on `url` whose transactions are as this module says, not as driver or server would have them.
+
+    `password_file` serves PostgreSQL only; `owner` says that migrations and grants run on it.
+    """
+    if is_postgresql(url):
+        engine = sa.create_engine(
+            url,
+            pool_size=1 if owner else POOL,
+            max_overflow=0 if owner else POOL,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            connect_args=postgresql.connect_arguments(owner=owner),
+        )
+        postgresql.prepare(engine, password_file)
+        return engine
+    engine = sa.create_engine(url, pool_size=POOL, max_overflow=POOL)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "checkin", _end_sqlite)
     return engine
 
 
@@ -70,30 +88,74 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 @contextmanager
 def read(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A reading transaction on one snapshot."""
-    with engine.connect() as connection, connection.begin():
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
+def clock_of(connection: sa.Connection) -> int | None:
+    """The database server's clock (ms), None on SQLite, which has none of its own."""
+    if connection.dialect.name != "postgresql":
+        return None
+    now = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+    return int(connection.execute(now).scalar_one())
+
+
+def require_sound(connection: sa.Connection) -> None:
+    """`LedgerUnavailable` when a statement failed and its failure was passed over.
+
+    PostgreSQL then takes nothing more until the savepoint is rolled back; SQLite undoes the statement alone.
+    """
+    if connection.dialect.name == "postgresql":
+        postgresql.require_sound(connection)
+
+
 @contextmanager
-def _alembic(url: str) -> Iterator[Config]:
+def _alembic(engine: sa.Engine | None = None) -> Iterator[Config]:
     with as_file(files("gateway") / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
-        config.attributes["url"] = url
+        config.attributes["engine"] = engine
         yield config
 
 
-def migrate(url: str) -> None:
-    """Bring the schema at `url` to the newest revision, from nothing or from an older one."""
-    with _alembic(url) as config:
-        command.upgrade(config, "head")
+def migrate(url: str, password_file: Path | None = None, revision: str = "head") -> None:
+    """Bring the schema at `url` to a revision, from nothing or from an older one.
+
+    On PostgreSQL `url` is the owner's; `gateway.provision.migrate` sees to the other roles' rights as well.
+    """
+    engine = open_engine(url, password_file, owner=True)
+    try:
+        migrate_on(engine, revision)
+    finally:
+        engine.dispose()
 
 
-def require_current(engine: sa.Engine, url: str) -> None:
-    """Refuse to work on a schema that is not exactly the newest (`NotReady`)."""
-    with _alembic(url) as config:
-        newest = ScriptDirectory.from_config(config).get_current_head()
+def migrate_on(engine: sa.Engine, revision: str = "head") -> None:
+    """The same on an engine of the owner's."""
+    with _alembic(engine) as config:
+        command.upgrade(config, revision)
+
+
+def newest_revision() -> str:
+    """The revision that this release works on."""
+    with _alembic() as config:
+        return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def revision_of(connection: sa.Connection) -> str | None:
+    """The revision that the schema is at, None for a database without one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def require_current(engine: sa.Engine) -> None:
+    """Refuse to work on a schema that is not exactly the newest, or on an unfit server (`NotReady`)."""
+    newest = newest_revision()
     with read(engine) as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+        if engine.dialect.name == "postgresql":
+            postgresql.require_fit(connection)
+        found = revision_of(connection)
     if found != newest:
         raise NotReady(f"the database schema is at {found or 'nothing'}, this release needs {newest}")

@@ -7,11 +7,13 @@ GatewayError
 ├── Undelivered         the entry is durable but the answer could not be made: `query.undelivered`
 ├── ReplayedNonce       a signed request was seen before: 401, no leaf
 ├── Rejected            a request that no leaf records; carries a problem name
+├── PolicyRefused       a bundle that may not replace the policy in force
 ├── SettingsError       gateway.config: a setting is unknown or unusable
 ├── MalformedMapping    gateway.records.mapping: contradicts itself or the catalogue
 ├── MalformedFile       gateway.records.table: a source's file is no CSV
 ├── SignatureRefused    gateway.http.profile: a request's signature is not of the one profile
 ├── UnknownKey          gateway.http.auth: the key that signed is registered for nobody
+├── TooManyBadSignatures  gateway.http.flood: an address sent too many of them
 └── ClientError         gateway.client.errors: the importable clients' own tree
 """
 
@@ -52,6 +54,10 @@ class Undelivered(GatewayError):
 
 class ReplayedNonce(GatewayError):
     """The nonce of a signed request was used before by the same key."""
+
+
+class PolicyRefused(GatewayError):
+    """A policy bundle that may not replace the one in force; the message says why."""
 
 
 class Rejected(GatewayError):

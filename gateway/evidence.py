@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from consent.document import Consent, parse_consent
 from consent.enrolment import VerifiedEnrolment, parse_certificate, verify_certificate
 from consent.errors import ConsentError
-from consent.proof import verify_consent
+from consent.proof import parse_proof, verify_consent
 from gateway.errors import EvidenceBroken
 from keys.canonical import sha256
 from keys.errors import KeysError
@@ -42,7 +42,10 @@ class EvidenceCache:
         self._known: OrderedDict[bytes, Evidence] = OrderedDict()
 
     def verify(self, document: bytes, proof: str, certificate: bytes, registrar: PublicKey) -> Evidence:
-        """The evidence in these bytes; `EvidenceBroken` when any signature or binding in it fails."""
+        """The evidence in these bytes; `EvidenceBroken` when any signature or binding in it fails.
+
+        `proof` is as it is stored (`consent.proof.format_proof`): a JWS, or JCS of a passkey's kept set.
+        """
         digest = sha256(length_prefixed(document, proof.encode(), certificate, registrar.kid.encode()))
         with self._lock:
             known = self._known.get(digest)
@@ -61,7 +64,7 @@ class EvidenceCache:
             consent = parse_consent(document)
             parsed = parse_certificate(certificate)
             enrolment = verify_certificate(parsed, registrar, self._origin, parsed.enrolment.at)
-            verify_consent(document, proof, enrolment.key)
+            verify_consent(document, parse_proof(proof), enrolment.key)
         except (ConsentError, KeysError) as error:
             raise EvidenceBroken("a stored consent or certificate no longer verifies") from error
         if consent.subject != enrolment.thumbprint or consent.gateway != self._origin:

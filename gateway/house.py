@@ -17,8 +17,9 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 import structlog
 
+from consent import policy as bundles
 from consent.policy import PolicyBundle
-from gateway import db, metrics
+from gateway import db, metrics, policies
 from gateway.config import Settings
 from gateway.decoy import Decoy
 from gateway.errors import LedgerUnavailable, ReplayedNonce
@@ -26,12 +27,12 @@ from gateway.evidence import EvidenceCache
 from gateway.institutions.published import regulators_of
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
+from gateway.news import News, news_since
 from gateway.receipts import Receipts
 from gateway.sealing import SealingKey, new_sealing_key
 from gateway.transaction import Nonce, Transaction
 from keys.custody import Custody
 from keys.signing import PublicKey, Random
-from ledger.errors import HeadBehind
 from ledger.log import Head, lock_head
 from ledger.tables import ledger_leaves
 
@@ -71,7 +72,6 @@ class House:
     random: Random
     origin: str
     policy: PolicyBundle
-    policy_hash: str
     keyring: Keyring
     sealed_key: DataKey
     decoy: Decoy
@@ -85,6 +85,11 @@ class House:
 
     def __post_init__(self) -> None:
         self.lane = Lane(self._carry, self.settings.batch_limit)
+
+    @property
+    def policy_hash(self) -> str:
+        """Name of `policy`: the bundle in force as of this process's last transaction."""
+        return bundles.policy_hash(self.policy)
 
     def transact(
         self, act: Callable[[Transaction], T], *, seals: bool = True, nonce: Nonce | None = None
@@ -106,41 +111,48 @@ class House:
             yield conn
 
     def _carry(self, batch: Sequence[Slot[Any, Any]]) -> None:
-        """Carry a batch: lock the head, do the single acts, then each group as one, write, commit."""
+        """Carry a batch: lock the head, do its work under the policy in force, commit."""
         metrics.BATCH.observe(len(batch))
-        with db.writing(self.engine) as conn, metrics.LOCKED.time():
+        with db.writing(self.engine) as conn:
             head = lock_head(conn, self.shard)
-            self._require_onward(head)
-            tx = Transaction(self, conn, head, max(self.clock(), head.at))
-            # What seals nothing goes first: a regulator who joins in this batch is sealed to by its rest.
-            for slot in batch:
-                if not _seals(slot):
-                    _run_in_savepoint(tx, slot)
-            rest = [slot for slot in batch if _seals(slot)]
-            if rest:
-                self._announce(tx, head)
-            groups: dict[Callable[..., Any], list[Slot[Any, Any]]] = defaultdict(list)
-            for slot in rest:
-                groups[slot.handler].append(slot)
-            for slot in groups.pop(run_singly, []):
-                _run_in_savepoint(tx, slot)
-            for handler, slots in groups.items():
-                outcomes = handler(tx, [slot.payload for slot in slots])
-                for slot, outcome in zip(slots, outcomes, strict=True):
-                    slot.result = outcome
-            after = tx.appender.flush()
-            self._commit(conn, head, after)
+            with metrics.LOCKED.time():  # from here on others wait
+                news = news_since(conn, self.shard, self.seen, head)
+                policy = self.policy if news.last is None else policies.named_by(conn, news.last, self.policy)
+                tx = Transaction(self, conn, head, max(self.clock(), head.at), policy)
+                self._work(tx, batch, news)
+                after = tx.appender.flush()
+                self._commit(conn, head, after)
         self.seen, self.sealing = after, tx.sealing or (None if tx.joined else self.sealing)
+        self.policy = tx.policy
         metrics.HEAD.set(after.size)
 
-    def _announce(self, tx: Transaction, head: Head) -> None:
+    def _work(self, tx: Transaction, batch: Sequence[Slot[Any, Any]], news: News) -> None:
+        """Do the single acts, then each group as one."""
+        # What seals nothing goes first: a regulator who joins in this batch is sealed to by its rest.
+        for slot in batch:
+            if not _seals(slot):
+                _run_in_savepoint(tx, slot)
+        rest = [slot for slot in batch if _seals(slot)]
+        if rest:
+            self._announce(tx, news)
+        groups: dict[Callable[..., Any], list[Slot[Any, Any]]] = defaultdict(list)
+        for slot in rest:
+            groups[slot.handler].append(slot)
+        for slot in groups.pop(run_singly, []):
+            _run_in_savepoint(tx, slot)
+        for handler, slots in groups.items():
+            outcomes = handler(tx, [slot.payload for slot in slots])
+            for slot, outcome in zip(slots, outcomes, strict=True):
+                slot.result = outcome
+
+    def _announce(self, tx: Transaction, news: News) -> None:
         """Have a sealing key that today's regulators can open, announced by a leaf before its first use.
 
-        While nobody else has appended, no regulator can have come since the last one but in this process
-        itself, whose transaction says so.
+        While nobody else has published a key, no regulator can have come since the last one but in this
+        process itself, whose transaction says so.
         """
         current = self.sealing
-        if current is None or tx.joined or head != self.seen or not current.is_of(tx.at):
+        if current is None or tx.joined or news.keys or not current.is_of(tx.at):
             regulators = regulators_of(tx)
             if not regulators:
                 return
@@ -158,25 +170,20 @@ class House:
         """The regulator's blob out of its wrapping at rest."""
         return self.sealed_key.open("ledger_sealed", "blob", bytes.fromhex(digest), stored)
 
-    def _require_onward(self, head: Head) -> None:
-        if self.seen is not None and head.size < self.seen.size:
-            raise HeadBehind(
-                f"the database holds {head.size} leaves, this process has seen {self.seen.size}: "
-                "it was put back to an older state"
-            )
-
     def _commit(self, conn: sa.Connection, before: Head, after: Head) -> None:
         """Commit; when the outcome is unknown, read back whether the last leaf stands."""
         try:
             conn.commit()
         except sa.exc.DBAPIError as error:
+            conn.invalidate(error)  # closed for good: if its transaction is open still, it ends, lock and all
             if after.size == before.size or not self._stands(after):
                 raise LedgerUnavailable("the ledger could not be written") from error
             log.warning("commit.read_back", size=after.size)
 
     def _stands(self, after: Head) -> bool:
         try:
-            with self.read() as conn:
+            with db.writing(self.engine) as conn:
+                lock_head(conn, self.shard)  # PostgreSQL may be committing still: this waits for its end
                 found = conn.scalar(
                     sa.select(ledger_leaves.c.leaf_hash).where(
                         ledger_leaves.c.shard == self.shard, ledger_leaves.c.idx == after.size - 1
@@ -202,14 +209,16 @@ def _run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
     if act.nonce is not None and tx.spend([act.nonce]) != [True]:
         slot.error = ReplayedNonce()
         return
-    mark = tx.appender.mark()
+    mark, policy = tx.appender.mark(), tx.policy
     savepoint = tx.conn.begin_nested()
     try:
         slot.result = act.run(tx)
+        db.require_sound(tx.conn)  # an act that passes over a failed statement fails itself, not the batch
         tx.appender.flush()
     except Exception as error:  # noqa: BLE001  the act's own failure, handed to whoever waits for it
         savepoint.rollback()
         tx.appender.rewind(mark)
+        tx.policy = policy
         slot.error = error
     else:
         savepoint.commit()

@@ -1,6 +1,7 @@
 """Every metric the gateway exports, in one place.
 
-Invariant: labels are closed vocabularies, never an id, never a person.
+Invariant: labels are closed vocabularies, never an id, never a person. With several workers counters add up
+(`gateway.scraping`), and of a gauge the greatest value counts: a log only grows.
 """
 
 from __future__ import annotations
@@ -24,5 +25,9 @@ EVIDENCE_BROKEN = Counter(
     "chengxin_evidence_broken_total", "Rows or documents that did not match the ledger", ["where"]
 )
 UNDELIVERED = Counter("chengxin_undelivered_total", "Answers recorded but not delivered")
-HEAD = Gauge("chengxin_ledger_head_size", "Leaves committed")
-PUBLISHED = Gauge("chengxin_ledger_published_size", "Leaves under the newest signed checkpoint")
+HEAD = Gauge("chengxin_ledger_head_size", "Leaves committed", multiprocess_mode="max")
+PUBLISHED = Gauge(
+    "chengxin_ledger_published_size",
+    "Leaves under the newest signed checkpoint",
+    multiprocess_mode="max",
+)

@@ -11,13 +11,12 @@ import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from consent.policy import PolicyBundle, format_policy, parse_policy, policy_hash
-from gateway import db, decoy, rows
+from consent.policy import PolicyBundle
+from gateway import db, decoy, provision, rows
 from gateway.config import Settings
 from gateway.decoy import Decoy
 from gateway.errors import EvidenceBroken, NotReady
@@ -26,11 +25,12 @@ from gateway.house import SHARD, Clock, House, wall_clock
 from gateway.institutions.published import publish_key
 from gateway.keyring import Keyring
 from gateway.people.subjects import INDEX_VERSION
-from gateway.publishing import CHECKPOINT_KEY, publisher_of
+from gateway.policies import enact, installed
+from gateway.publishing import CHECKPOINT_KEY, publish, publisher_of
 from gateway.query.lookup import warm
 from gateway.receipts import RECEIPT_KEY, Receipts, custody_signer
 from gateway.rows import ROW_KEY
-from gateway.tables import data_keys, installation, policies
+from gateway.tables import data_keys, installation
 from gateway.transaction import Transaction
 from keys.blind import index_key_name
 from keys.canonical import canonical, parse_canonical
@@ -38,10 +38,7 @@ from keys.custody import Custody, Kind
 from keys.custody.file import create_file_custody, open_file_custody, read_passphrase
 from keys.datakeys import epoch_key_name
 from keys.signing import Random, ed25519_public_key, parse_public_jwk
-from ledger.bodies import PolicyChanged
-from ledger.entries import parse_leaf
 from ledger.log import open_shard
-from ledger.tables import ledger_leaves
 
 EPOCH = 1
 SEALED = "sealed"
@@ -61,7 +58,7 @@ def open_house(settings: Settings, clock: Clock = wall_clock, random: Random = o
     if not settings.custody_dir.is_dir():
         raise NotReady(f"nothing is installed in {settings.home}: run `chengxin init` first")
     custody = open_file_custody(settings.custody_dir, read_passphrase(settings.passphrase_file), random)
-    engine = db.open_engine(settings.database_url)
+    engine = provision.engine_of(settings)
     try:
         return _open(settings, engine, custody, clock, random)
     except BaseException:
@@ -71,13 +68,13 @@ def open_house(settings: Settings, clock: Clock = wall_clock, random: Random = o
 
 
 def _open(settings: Settings, engine: sa.Engine, custody: Custody, clock: Clock, random: Random) -> House:
-    db.require_current(engine, settings.database_url)
+    provision.require_fit(settings, engine)
     with db.read(engine) as conn:
         row = conn.execute(sa.select(installation)).mappings().one_or_none()
         if row is None:
             raise NotReady(f"init did not finish in {settings.home}: remove that directory and run it again")
         found = _installed(custody, dict(row))
-        policy = _policy_in_force(conn)
+        policy = installed(conn, SHARD)
         sealed = conn.execute(sa.select(data_keys).where(data_keys.c.subject == NOBODYS)).one()
     if found.origin != settings.origin:
         raise NotReady(f"this log is {found.origin}, the settings say {settings.origin}")
@@ -101,23 +98,26 @@ def initialise(
         undo.callback(custody.close)
         for name, kind in _CUSTODY_KEYS:
             custody.generate(name, kind)
-        _make_private(sqlite_path(settings))
-        db.migrate(settings.database_url)
         (settings.log_dir / "tile" / "entries").mkdir(parents=True, mode=0o700)  # bundles are not public
-        engine = db.open_engine(settings.database_url)
-        undo.callback(engine.dispose)
-        house = _found(settings, engine, custody, policy, clock, random)
-        publisher_of(house).publish()
-        warm(house)
+        with provision.founding(settings):
+            engine = provision.engine_of(settings)
+            try:
+                provision.require_fit(settings, engine)
+                house = _found(settings, engine, custody, policy, clock, random)
+                publish(house)
+                warm(house)
+            except BaseException:
+                engine.dispose()
+                raise
         undo.pop_all()
     return house
 
 
 def _require_untouched(settings: Settings) -> None:
     """Refuse to found a log where anything of another one is left; nothing of it is ever overwritten."""
-    database = sqlite_path(settings)
-    for place in (settings.custody_dir, settings.log_dir, settings.checkpoint_copy, database):
-        if place is not None and place.exists():
+    provision.require_untouched(settings)
+    for place in (settings.custody_dir, settings.log_dir, settings.checkpoint_copy):
+        if place.exists():
             raise NotReady(f"{place} is there already, from an earlier init: nothing was changed")
 
 
@@ -146,10 +146,7 @@ def _found(
 def _first_leaves(tx: Transaction, policy: PolicyBundle) -> None:
     house = tx.house
     tx.append("log.opened", {"origin": house.origin})
-    entry = tx.append("policy.changed", {"policy": house.policy_hash})
-    tx.conn.execute(
-        policies.insert(), {"hash": house.policy_hash, "body": format_policy(policy), "idx": entry.index}
-    )
+    enact(tx, policy, replaces=None)
     for use in (CHECKPOINT_KEY, RECEIPT_KEY):
         public = ed25519_public_key(house.custody.public(use))
         publish_key(tx, use, public.jwk, public.kid, house.origin)
@@ -175,7 +172,6 @@ def _house(
         random=random,
         origin=settings.origin,
         policy=policy,
-        policy_hash=policy_hash(policy),
         keyring=keyring,
         sealed_key=keyring.fresh(NOBODYS, SEALED)[0],
         decoy=found,
@@ -208,44 +204,8 @@ def _installed(custody: Custody, row: dict[str, Any]) -> _Installed:
     return _Installed(row["origin"], Decoy(row["decoy_consent"], row["decoy_subject"], registrar))
 
 
-def _policy_in_force(conn: sa.Connection) -> PolicyBundle:
-    """The bundle that the ledger's newest `policy.changed` names; its bytes must hash to that name."""
-    leaves = ledger_leaves.c
-    leaf = conn.scalar(
-        sa.select(leaves.leaf)
-        .where(leaves.shard == SHARD, leaves.type == "policy.changed")
-        .order_by(leaves.idx.desc())
-        .limit(1)
-    )
-    if leaf is None:
-        raise NotReady("init did not finish: no policy is in force")
-    body = parse_leaf(leaf).body
-    if not isinstance(body, PolicyChanged):
-        raise EvidenceBroken("a leaf is not what its row says")
-    stored = conn.scalar(sa.select(policies.c.body).where(policies.c.hash == body.policy))
-    if stored is None or policy_hash(policy := parse_policy(stored)) != body.policy:
-        raise EvidenceBroken("the stored policy is not the one that the ledger names")
-    return policy
-
-
-def _make_private(database: Path | None) -> None:
-    """An empty SQLite file that only its owner may read; SQLite gives -wal and -shm the same mode."""
-    if database is not None:
-        os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def sqlite_path(settings: Settings) -> Path | None:
-    """The SQLite file of the installation, or None on another engine."""
-    database = sa.make_url(settings.database_url).database
-    return Path(database) if settings.database_url.startswith("sqlite") and database else None
-
-
 def _remove(settings: Settings) -> None:
     """Take back what a failed init made, so that it can simply be run again."""
     shutil.rmtree(settings.custody_dir, ignore_errors=True)
     shutil.rmtree(settings.log_dir, ignore_errors=True)
     settings.checkpoint_copy.unlink(missing_ok=True)
-    path = sqlite_path(settings)
-    if path is not None:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)

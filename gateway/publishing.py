@@ -1,23 +1,23 @@
 """Publishing: signed checkpoints every second while there is something new, and on demand.
 
-Invariant: one process publishes at a time, the server's, held by a file lock; commands beside it append, and
-ask it to publish. The order of publication is `ledger.publish`'s; a head behind the copy outside stops it.
+Invariant: any worker publishes, one at a time: the turn is a file lock, the swap of the checkpoint in the
+database is compared, so that even a publisher without the turn could not fork the log. Commands beside a
+server append, and ask it to publish. The order of publication is `ledger.publish`'s; a head behind the copy
+outside stops it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway import metrics
-from gateway.errors import NotReady
+from gateway import locks, metrics
 from keys.notes import Vkey, make_vkey
+from ledger.errors import LogBusy
+from ledger.files import read_if_there
+from ledger.log import read_head
 from ledger.merkle import inclusion_proof
 from ledger.proof import Proof, format_proof
 from ledger.publish import Published, Publisher, read_published
@@ -49,19 +49,22 @@ def vkey_of(house: House) -> Vkey:
     return make_vkey(house.origin, house.custody.public(CHECKPOINT_KEY))
 
 
-@contextmanager
-def sole_publisher(house: House) -> Iterator[None]:
-    """Hold the right to publish; `NotReady` when another process has it."""
-    path = house.settings.home / "publisher.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+def publish(house: House, publisher: Publisher | None = None, *, wait: bool = True) -> bool:
+    """Publish whatever is committed by now, in this process's turn.
+
+    False, and nothing was done, when another has the turn and `wait` is not. Raises what
+    `ledger.publish.Publisher.publish` raises; a swap that another was faster at is tried once more from what
+    stands then.
+    """
+    publisher = publisher or publisher_of(house)
+    with locks.turn(house.settings.home / locks.TURN, wait=wait) as mine:
+        if not mine:
+            return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotReady("another process publishes this log: a server is running on this home") from None
-        yield
-    finally:
-        os.close(descriptor)
+            publisher.publish()
+        except LogBusy:  # another machine's publisher, which this file lock does not bind
+            publisher.publish()
+    return True
 
 
 class PublishingThread:
@@ -71,7 +74,6 @@ class PublishingThread:
         self._house = house
         self._publisher = publisher_of(house)
         self._interval = house.settings.checkpoint_interval_ms / 1000
-        self._turn = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.failure: Exception | None = None
@@ -86,24 +88,37 @@ class PublishingThread:
         self._thread.join()
 
     def publish_now(self) -> Published | None:
-        """Publish whatever is committed by now; the newest checkpoint."""
-        with self._turn:
-            self._publisher.publish()
-        with self._house.publishing() as conn:
-            published = read_published(conn, self._house.shard, self._publisher.vkey)
-        if published is not None:
-            metrics.PUBLISHED.set(published.checkpoint.size)
-        return published
+        """Publish whatever is committed by now, whoever does it; the newest checkpoint."""
+        standing = self._covering()
+        if standing is None:
+            publish(self._house, self._publisher)
+            with self._house.publishing() as conn:
+                standing = read_published(conn, self._house.shard, self._publisher.vkey)
+        if standing is not None:
+            metrics.PUBLISHED.set(standing.checkpoint.size)
+        return standing
+
+    def _covering(self) -> Published | None:
+        """The published checkpoint when there is nothing to do: every leaf is under it, both files say so."""
+        with self._house.read() as conn:  # one snapshot
+            size = read_head(conn, self._house.shard).size
+            found = read_published(conn, self._house.shard, self._publisher.vkey)
+        whole = found is not None and found.checkpoint.size == size
+        if found is None or not whole:
+            return None
+        files = (self._publisher.outside, self._publisher.file)
+        return found if all(read_if_there(path) == found.note for path in files) else None
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
             self._publish_or_note()
-        self._publish_or_note()
+        self._publish_or_note(wait=True)
 
-    def _publish_or_note(self) -> None:
-        """Publish; a failure shows in /readyz and is tried again at the next turn."""
+    def _publish_or_note(self, *, wait: bool = False) -> None:
+        """Publish, unless another worker is at it; a failure shows in /readyz and is tried again."""
         try:
-            self.publish_now()
+            if self._covering() is None and not publish(self._house, self._publisher, wait=wait):
+                return
         except Exception as error:  # noqa: BLE001  a locked database, a full disk: the thread must outlive it
             self.failure = error
             log.error("publish.failed", error=type(error).__name__)

@@ -29,6 +29,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "consent_requests": ("request",),
     "grants": ("consent",),
     "published_keys": ("use", "kid"),
+    "pending_queries": ("institution", "query"),
 }
 """The columns that name a row in `about`, joined by colons."""
 

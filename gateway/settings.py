@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.database_url import SQLITE, checked_database_url, is_postgresql, sqlite_file
+from gateway.relying_party import checked_origins, checked_rp_id, default_relying_party
+
 PREFIX: Final = "CHENGXIN_"
 DEFAULT_HOME: Final = Path("~/.chengxin")
-SQLITE: Final = "sqlite:///"
 
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -49,6 +51,16 @@ class Settings(BaseSettings):
         default_factory=lambda data: f"http://localhost:{data['port']}",
         description="Scheme, host and port that clients sign in @target-uri, e.g. https://credit.example.cn.",
     )
+    rp_id: str = Field(
+        default_factory=lambda data: default_relying_party(data["public_url"])[0],
+        description="Domain of the citizens' passkeys (WebAuthn RP ID): the host of public_url, or above it.",
+    )
+    webauthn_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=lambda data: default_relying_party(data["public_url"])[1],
+        min_length=1,
+        max_length=16,
+        description="Origins of the pages on which citizens use passkeys, separated by commas.",
+    )
     host: Annotated[tuple[str, ...], NoDecode] = Field(
         ("localhost",),
         min_length=1,
@@ -56,6 +68,9 @@ class Settings(BaseSettings):
     )
     metrics_port: int = Field(9460, ge=1, le=65535, description="TCP port of /metrics, on loopback only.")
     threads: int = Field(16, ge=1, le=256, description="Threads that serve requests (gunicorn gthread).")
+    workers: int = Field(
+        1, ge=1, le=64, description="Worker processes that serve requests; more than 1 only on PostgreSQL."
+    )
     passphrase_file: Path = Field(
         Path("passphrase"), description="File (mode 0600) with the passphrase that opens the custody."
     )
@@ -63,7 +78,18 @@ class Settings(BaseSettings):
     custody_dir: Path = Field(Path("custody"), description="Directory of the file custody (mode 0700).")
     database_url: str = Field(
         default_factory=lambda data: f"{SQLITE}{data['home'] / 'gateway.db'}",
-        description="SQLAlchemy URL of the database, without a password: sqlite:///PATH.",
+        description="Where the database is, without a password: sqlite:///PATH, or "
+        "postgresql+psycopg://USER@HOST/DATABASE (?host=/run/postgresql for a socket).",
+    )
+    database_password_file: Path | None = Field(
+        None, description="File (mode 0600) with the password of database_url's user, where it needs one."
+    )
+    database_owner_url: str = Field(
+        default_factory=lambda data: data["database_url"],
+        description="The same database as the owner of its tables: for migrations and grants only.",
+    )
+    database_owner_password_file: Path | None = Field(
+        None, description="File (mode 0600) with the password of database_owner_url's user."
     )
     log_dir: Path = Field(
         Path("log"),
@@ -82,6 +108,17 @@ class Settings(BaseSettings):
     )
     created_window_s: int = Field(
         60, ge=1, le=60, description="Seconds that a signature's created may lie before or after now."
+    )
+    bad_signatures_per_minute: int = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="Bad signatures a minute and source address, for each worker, before it gets 429.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses of proxies whose X-Forwarded-For names the source, separated by commas; "
+        "or none.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is written: debug, info, warning or error."
@@ -108,10 +145,40 @@ class Settings(BaseSettings):
             raise ValueError("should be a name without a scheme, like credit.example.cn/log0")
         return origin
 
-    @field_validator("host", mode="before")
+    @field_validator("database_password_file", "database_owner_password_file", mode="before")
     @classmethod
-    def _split_hosts(cls, host: object) -> object:
-        return tuple(part.strip() for part in host.split(",")) if isinstance(host, str) else host
+    def _no_secret(cls, path: object) -> object:
+        return None if path == "none" else path
+
+    @field_validator("database_password_file", "database_owner_password_file")
+    @classmethod
+    def _absolute_secret(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        home: Path = info.data.get("home", DEFAULT_HOME)
+        return None if path is None else (home / path.expanduser()).resolve()
+
+    @field_validator("host", "trusted_proxies", "webauthn_origins", mode="before")
+    @classmethod
+    def _split_commas(cls, names: object, info: ValidationInfo) -> object:
+        if names == "none" and info.field_name == "trusted_proxies":
+            return ()
+        return tuple(part.strip() for part in names.split(",")) if isinstance(names, str) else names
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_form(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_is_address(name) for name in named):
+            raise ValueError("should be IP addresses separated by commas, or none")
+        return tuple(str(ipaddress.ip_address(name)) for name in named)
+
+    @field_validator("rp_id")
+    @classmethod
+    def _rp_id_form(cls, rp_id: str) -> str:
+        return checked_rp_id(rp_id)
+
+    @field_validator("webauthn_origins")
+    @classmethod
+    def _origins_form(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return checked_origins(info.data.get("rp_id"), origins)
 
     @field_validator("host")
     @classmethod
@@ -125,40 +192,42 @@ class Settings(BaseSettings):
     def _public_url_form(cls, url: str) -> str:
         return _checked_public_url(url)
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_owner_url")
     @classmethod
     def _database_url_form(cls, url: str) -> str:
-        if urlsplit(url).password is not None:
-            raise ValueError("has a password in it, and secrets never stand in settings")
-        if not url.startswith(SQLITE) or not url.removeprefix(SQLITE).startswith("/") or "?" in url:
-            raise ValueError(
-                f"should be {SQLITE} and the absolute path of a file, e.g. {SQLITE}/srv/gateway.db"
-            )
-        return url
+        return checked_database_url(url)
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         if self.port == self.metrics_port:
             raise ValueError("port and metrics_port should differ")
+        if self.workers > 1 and not is_postgresql(self.database_url):
+            raise ValueError("workers above 1 need PostgreSQL in database_url: SQLite has one writer")
         private = {
             "passphrase_file": self.passphrase_file,
             "custody_dir": self.custody_dir,
             "database_url": self.database_file,
+            "database_password_file": self.database_password_file,
+            "database_owner_password_file": self.database_owner_password_file,
             "checkpoint_copy": self.checkpoint_copy,
         }
         for key, path in private.items():
-            if path.is_relative_to(self.log_dir):
+            if path is not None and path.is_relative_to(self.log_dir):
                 raise ValueError(f"log_dir is published and {key} lies inside it: move one of them")
         if self.passphrase_file.is_relative_to(self.custody_dir):
             raise ValueError("passphrase_file lies inside custody_dir: whoever copies one would have both")
-        if self.checkpoint_copy.parent == self.database_file.parent:
+        if self.database_file is not None and self.checkpoint_copy.parent == self.database_file.parent:
             raise ValueError("checkpoint_copy lies beside the database: both would be restored together")
+        if is_postgresql(self.database_url) != is_postgresql(self.database_owner_url):
+            raise ValueError("database_url and database_owner_url should name the same database")
+        if not is_postgresql(self.database_url) and self.database_owner_url != self.database_url:
+            raise ValueError("a SQLite database has no other owner: leave database_owner_url out")
         return self
 
     @property
-    def database_file(self) -> Path:
-        """The file of the SQLite database."""
-        return Path(self.database_url.removeprefix(SQLITE))
+    def database_file(self) -> Path | None:
+        """The file of the SQLite database; None on PostgreSQL."""
+        return sqlite_file(self.database_url)
 
     @property
     def addresses(self) -> tuple[str, ...]:

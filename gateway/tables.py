@@ -162,6 +162,65 @@ queries = Table(
     Column("institution", Text, primary_key=True),
     Column("query", Text, primary_key=True),
     Column("idx", BigInteger, nullable=False),
+    # For redelivery: MAC of the body, and the revisions that were given, sealed under the person's link key.
+    Column("body_mac", LargeBinary(32)),
+    Column("given", LargeBinary),
+    Column("given_at", BigInteger),
+    Index("queries_given", "given_at"),
+)
+
+pending_queries = Table(
+    "pending_queries",
+    metadata,
+    Column("institution", Text, primary_key=True),
+    Column("query", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("tag", LargeBinary(16), nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("statute", Text, nullable=False),
+    Column("data_key", LargeBinary, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("lapses_at", BigInteger, nullable=False),
+    Column("deferred_until", BigInteger),
+    Column("pending_index", BigInteger, nullable=False),
+    Column("answer_index", BigInteger),
+    Column("unsealed_index", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("changed_index", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    Index("pending_queries_due", "state", "lapses_at"),
+    Index("pending_queries_deferred", "deferred_until"),
+)
+
+quota_counts = Table(
+    "quota_counts",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("per", Text, primary_key=True),
+    Column("window", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+throttled = Table(
+    "throttled",
+    metadata,
+    Column("operator", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+)
+
+webauthn_challenges = Table(
+    "webauthn_challenges",
+    metadata,
+    # The spent ones only: a nonce carries its own proof until it serves (gateway.consents.challenge).
+    Column("nonce", LargeBinary(32), primary_key=True),
+    Column("document", LargeBinary(32), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("webauthn_challenges_expiry", "expires"),
 )
 
 request_nonces = Table(

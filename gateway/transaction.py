@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from consent.policy import PolicyBundle, policy_hash
 from gateway import rows
 from gateway.errors import LedgerUnavailable, NotReady
 from gateway.sealing import SealingKey
@@ -43,10 +44,12 @@ class Nonce:
 class Transaction:
     """Appends, reads and writes of one batch, under the head's lock."""
 
-    def __init__(self, house: House, conn: sa.Connection, head: Head, at: int) -> None:
+    def __init__(self, house: House, conn: sa.Connection, head: Head, at: int, policy: PolicyBundle) -> None:
+        """`policy` is in force as the batch begins; an act that changes it changes it for what follows."""
         self.house = house
         self.conn = conn
         self.at = at
+        self.policy = policy
         self.sealing: SealingKey | None = None
         self.joined = False  # a regulator did: what is sealed from here on is sealed to them too
         self.appender = Appender(
@@ -55,7 +58,7 @@ class Transaction:
             origin=house.origin,
             head=head,
             at=at,
-            policy_hash=house.policy_hash,
+            policy_hash=policy_hash(policy),
             random=house.random,
             seal=self._seal,
             wrap=house.wrap_sealed,
@@ -130,9 +133,10 @@ class Transaction:
         return self.sealing.id, self.sealing.seal(details, self.house.origin, salt, self.house.random)
 
 
-def purge_nonces(tx: Transaction) -> None:
-    """Forget nonces whose requests are stale by the newest leaf's time, which never goes back.
+def purge_nonces(tx: Transaction) -> int:
+    """Forget nonces whose requests are stale by the newest leaf's time, which never goes back; how many.
 
     Not by the clock's: were it set back afterwards, a forgotten nonce would serve again.
     """
-    tx.conn.execute(sa.delete(request_nonces).where(request_nonces.c.expires < tx.appender.head.at))
+    stale = sa.delete(request_nonces).where(request_nonces.c.expires < tx.appender.head.at)
+    return tx.conn.execute(stale).rowcount

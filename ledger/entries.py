@@ -17,7 +17,15 @@ import msgspec
 from keys.canonical import canonical
 from keys.errors import KeysError
 from keys.instant import parse_instant
-from ledger.bodies import ABOUT_A_PERSON, BY_INSTITUTION, BY_NOBODY, BY_REGISTRAR, LEAF_TYPES, Body
+from ledger.bodies import (
+    ABOUT_A_PERSON,
+    ABOUT_NOBODY,
+    BY_INSTITUTION,
+    BY_NOBODY,
+    BY_REGISTRAR,
+    LEAF_TYPES,
+    Body,
+)
 from ledger.errors import MalformedLeaf
 from ledger.members import (
     Count,
@@ -169,7 +177,8 @@ def parse_leaf(data: bytes) -> Leaf:
 def _leaf(wire: _Wire) -> Leaf:
     """The typed leaf, once type, body, subject and actor fit each other."""
     body = parse_body(wire.type, wire.body)
-    if (wire.subject is not None) != (wire.type.partition(".")[0] in ABOUT_A_PERSON):
+    of_a_person = wire.type.partition(".")[0] in ABOUT_A_PERSON and wire.type not in ABOUT_NOBODY
+    if (wire.subject is not None) != of_a_person:
         raise MalformedLeaf(f"{wire.type}: a leaf carries a person's tag exactly if it is about a person")
     actor = "nobody" if wire.by is None else "registrar" if wire.by.registrar is not None else "institution"
     if (

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from keys.canonical import b64u, canonical, sha256_hex
 from keys.instant import format_instant
@@ -34,6 +34,23 @@ __all__ = ["Appender", "Draft", "Entry", "Head", "lock_head", "open_shard", "rea
 TAG_SIZE: Final = 16
 SALT_SIZE: Final = 16
 _TAGS_PER_READ: Final = 10_000  # well under SQLite's 32,766 bound values
+
+# Built once: building a statement costs more than running it.
+_PEOPLE: Final = select(ledger_subjects.c.tag, ledger_subjects.c.n, ledger_subjects.c.leaf_hash).where(
+    ledger_subjects.c.shard == bindparam("of_shard"),
+    ledger_subjects.c.tag.in_(bindparam("tags", expanding=True)),
+)
+_LEAVES: Final = insert(ledger_leaves)
+_SEALED: Final = insert(ledger_sealed)
+_MOVE_HEAD: Final = (
+    update(ledger_head)
+    .where(
+        ledger_head.c.shard == bindparam("of_shard"),
+        ledger_head.c.size == bindparam("size_before"),
+        ledger_head.c.leaf_hash == bindparam("hash_before"),
+    )
+    .values(size=bindparam("new_size"), leaf_hash=bindparam("new_hash"), at=bindparam("new_at"))
+)
 
 Seal = Callable[[bytes, bytes], tuple[str, bytes]]
 """(JCS of the details, the leaf's salt) -> (id of the sealing key, sealed blob)."""
@@ -135,12 +152,10 @@ class Appender:
     def load_subjects(self, tags: Iterable[bytes]) -> None:
         """Read the heads of these persons' chains in one statement; a tag without a row is a new person's."""
         wanted = sorted(set(tags) - self._people.keys())
-        columns = ledger_subjects.c
         for first in range(0, len(wanted), _TAGS_PER_READ):
             some = wanted[first : first + _TAGS_PER_READ]
             self._people.update(dict.fromkeys(some, _NOBODY_YET))
-            query = select(columns.tag, columns.n, columns.leaf_hash)
-            for row in self._conn.execute(query.where(columns.shard == self._shard, columns.tag.in_(some))):
+            for row in self._conn.execute(_PEOPLE, {"of_shard": self._shard, "tags": some}):
                 self._people[bytes(row.tag)] = _PersonHead(row.n, bytes(row.leaf_hash))
 
     def append(self, draft: Draft) -> Entry:
@@ -198,9 +213,9 @@ class Appender:
         before = self._pending[0].head_before
         tags = sorted({pending.tag for pending in self._pending if pending.tag is not None})
         sealed = [pending.sealed for pending in self._pending if pending.sealed is not None]
-        self._conn.execute(insert(ledger_leaves), [pending.row for pending in self._pending])
+        self._conn.execute(_LEAVES, [pending.row for pending in self._pending])
         if sealed:
-            self._conn.execute(insert(ledger_sealed), sealed)
+            self._conn.execute(_SEALED, sealed)
         if tags:
             rows = [
                 {
@@ -214,15 +229,16 @@ class Appender:
             self._conn.execute(
                 upsert(self._conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash")), rows
             )
-        columns = ledger_head.c
         moved = self._conn.execute(
-            update(ledger_head)
-            .where(
-                columns.shard == self._shard,
-                columns.size == before.size,
-                columns.leaf_hash == before.leaf_hash,
-            )
-            .values(size=self._head.size, leaf_hash=self._head.leaf_hash, at=self._head.at)
+            _MOVE_HEAD,
+            {
+                "of_shard": self._shard,
+                "size_before": before.size,
+                "hash_before": before.leaf_hash,
+                "new_size": self._head.size,
+                "new_hash": self._head.leaf_hash,
+                "new_at": self._head.at,
+            },
         )
         if moved.rowcount != 1:
             raise LogBusy("the head moved under the lock")

@@ -48,7 +48,8 @@ Category = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
 Categories = Annotated[tuple[Category, ...], msgspec.Meta(min_length=1, max_length=256)]
 """Sorted, no duplicates: `check_sorted`."""
 Answer = Annotated[str, msgspec.Meta(pattern=r"\A(report|predicate:[a-z][a-z0-9_-]{0,47})\Z")]
-Role = Literal["admin", "audit", "query", "registrar", "source"]
+Role = Literal["admin", "approve", "audit", "query", "registrar", "source"]
+PredicateName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9-]{0,47}\Z")]
 Roles = Annotated[tuple[Role, ...], msgspec.Meta(min_length=1)]
 Sector = Literal[
     "finance",

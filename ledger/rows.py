@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Connection, Insert, Table, insert, select
+from sqlalchemy import Connection, Insert, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.errors import LogBusy
@@ -19,6 +20,12 @@ from ledger.tables import ledger_head, ledger_leaves
 
 NO_HASH: Final = bytes(HASH_SIZE)
 _LEAVES_PER_READ: Final = 1_024
+
+# Built once: building a statement costs more than running it.
+_HEAD: Final = select(ledger_head.c.size, ledger_head.c.leaf_hash, ledger_head.c.at).where(
+    ledger_head.c.shard == bindparam("of_shard")
+)
+_LOCKED_HEAD: Final = _HEAD.with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,7 @@ def read_head(conn: Connection, shard: int) -> Head:
 
 
 def _head(conn: Connection, shard: int, *, lock: bool) -> Head:
-    columns = ledger_head.c
-    query = select(columns.size, columns.leaf_hash, columns.at).where(columns.shard == shard)
-    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    row = conn.execute(_LOCKED_HEAD if lock else _HEAD, {"of_shard": shard}).one_or_none()
     if row is None:
         raise LogBusy("the log has not been opened")
     return Head(row.size, bytes(row.leaf_hash), row.at)
@@ -93,16 +98,30 @@ def _as_stored(leaf: bytes | str) -> bytes:
 
 def upsert(conn: Connection, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Insert:
     """INSERT ... ON CONFLICT (key) DO UPDATE of the columns given, in the dialect of the connection."""
-    statement = _insert(conn, table)
-    assigned = {name: statement.excluded[name] for name in columns}
-    return statement.on_conflict_do_update(index_elements=key, set_=assigned)
+    return _upsert(conn.dialect.name, table, key, columns)
+
+
+def insert_or_add(conn: Connection, table: Table, key: tuple[str, ...], column: str) -> Insert:
+    """INSERT ... ON CONFLICT (key) DO UPDATE that adds the given `column` to the stored one."""
+    statement = _insert(conn.dialect.name, table)
+    total = {column: table.c[column] + statement.excluded[column]}
+    return statement.on_conflict_do_update(index_elements=key, set_=total)
 
 
 def insert_or_nothing(conn: Connection, table: Table, key: tuple[str, ...]) -> Insert:
     """INSERT ... ON CONFLICT (key) DO NOTHING; its rowcount says whether a row was made."""
-    return _insert(conn, table).on_conflict_do_nothing(index_elements=key)
+    statement = _insert(conn.dialect.name, table).on_conflict_do_nothing(index_elements=key)
+    return statement.execution_options(preserve_rowcount=True)  # SQLAlchemy keeps an INSERT's on request only
 
 
-def _insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+@cache
+def _upsert(dialect: str, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Insert:
+    """Built once, like the statements above: every commit runs some."""
+    statement = _insert(dialect, table)
+    assigned = {name: statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=key, set_=assigned)
+
+
+def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
     """The dialect's own INSERT, which knows ON CONFLICT."""
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

@@ -1,7 +1,8 @@
 """Tables of the ledger, on one metadata that the gateway's migrations read.
 
 Invariant: rows of `ledger_leaves` are only ever inserted. Triggers refuse UPDATE and DELETE there, which
-stops mistakes; what stops an insider is the hash chain under checkpoints that others keep.
+stops mistakes; what stops an insider is the hash chain under checkpoints that others keep. On PostgreSQL the
+triggers stand in migration 0001 and refuse TRUNCATE too, and the gateway's role could not do any of it.
 
 Every table carries the shard (the log), so that a distributed PostgreSQL can place a person's rows together.
 Column types exist on SQLite and PostgreSQL alike. `at` is milliseconds since the Unix epoch, hashes and tags
@@ -81,6 +82,14 @@ ledger_published: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("note", LargeBinary, nullable=False),
     comment="the latest signed checkpoint, replaced by compare-and-swap on its size",
+)
+
+auditor_shards: Final = Table(
+    "auditor_shards",
+    metadata,
+    Column("login", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    comment="which logs an auditor's login may read (PostgreSQL, row-level security)",
 )
 
 REFUSE_UPDATE: Final = """CREATE TRIGGER ledger_leaves_refuse_update BEFORE UPDATE ON ledger_leaves

@@ -213,6 +213,9 @@ class TileDirectory:
         for wide in self._partials(level, index):
             if wide > width and (data := self.read(level, index, wide)) is not None:
                 return _narrow(parse(data), wide, width)
+        # Partials go when their full tile is there: between the looks above, perhaps.
+        if (data := self.read(level, index)) is not None:
+            return _narrow(parse(data), WIDTH, width)
         raise MissingTile(f"missing: {tile_path(level, index, width)}")
 
     def _partials(self, level: Level, index: int) -> list[int]:

@@ -1,14 +1,19 @@
-"""What every test shares: how hard Hypothesis looks.
+"""What every test shares: how hard Hypothesis looks, the end of this run's PostgreSQL, what was skipped.
 
 `HYPOTHESIS_PROFILE=thorough` looks longer. On a build machine (`CI` set) the examples are the same every
-time, so that a change is never blamed for what another one did.
+time, so that a change is never blamed for what another one did; and nothing may be skipped there for want of
+a PostgreSQL.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import databases
 
 _CI = bool(os.environ.get("CI"))
 
@@ -22,3 +27,20 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("usual"), max_examples=2000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+
+def pytest_unconfigure() -> None:
+    """Stop the PostgreSQL that this process started, if it did."""
+    databases.RUN.closing.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End by saying what was skipped, why, and so how to enable it."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    if reasons:
+        terminalreporter.section("skipped, and how to enable it")
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.line(f"{count:4d}  {reason}")

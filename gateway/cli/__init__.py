@@ -17,6 +17,7 @@ _NOUNS = {
     "init": "gateway.cli.init:init",
     "serve": "gateway.cli.serve:serve",
     "demo": "gateway.demo.run:demo_command",
+    "sandbox": "gateway.sandbox.run:sandbox",
     "registrar": "gateway.cli.registrar:registrar",
     "regulator": "gateway.cli.regulator:regulator",
     "institution": "gateway.cli.institution:institution",
@@ -24,9 +25,12 @@ _NOUNS = {
     "citizen": "gateway.cli.citizen:citizen",
     "consent": "gateway.cli.consent:consent",
     "query": "gateway.cli.query:query",
+    "statute": "gateway.cli.statute:statute",
     "records": "gateway.cli.records:records",
+    "policy": "gateway.cli.policy:policy",
     "ledger": "gateway.cli.ledger:ledger",
     "keys": "gateway.cli.keys:keys",
+    "database": "gateway.cli.database:database",
     "config": "gateway.cli.config:config",
 }
 

@@ -142,19 +142,22 @@ def accesses(state: State, key_file: Path, as_json: bool, **target: Any) -> None
         return
     show_table(
         ("index", "when", "what", "by", "purpose", "categories", "reason", "proved"),
-        [
-            (
-                one.index,
-                one.at,
-                one.type,
-                one.institution_name or one.institution,
-                one.purpose,
-                " ".join(one.categories),
-                one.reason,
-                "yes" if one.proven else "not yet",
-            )
-            for one in listed
-        ],
+        [line for one in listed for line in (_line(one, ""), *(_line(own, "  ") for own in one.joined))],
+    )
+
+
+def _line(one: Access, indent: str) -> tuple[object, ...]:
+    """One entry in the list; those of a query that was unsealed stand indented under the one that did."""
+    why = one.purpose if one.statute is None else f"{one.purpose or ''} {one.statute}".strip()
+    return (
+        one.index,
+        one.at,
+        indent + one.type,
+        one.institution_name or one.institution,
+        why,
+        " ".join(one.categories),
+        one.reason,
+        "yes" if one.proven else "not yet",
     )
 
 

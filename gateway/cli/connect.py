@@ -19,6 +19,7 @@ from gateway.cli.values import URL
 
 if TYPE_CHECKING:
     from gateway.client import BankClient, CitizenClient, Pins, Refused
+    from gateway.client.statutory import StatutoryClient
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,14 +37,19 @@ class Target:
         """The public address: `--url`, or what the settings of this home say."""
         return self.url if self.url is not None else self.state.settings().public_url
 
-    def bank(self, key_file: Path) -> BankClient:
-        """The bank's client with an operator's key."""
-        from gateway.client import BankClient
-        from gateway.client.keyfile import read_private_key
+    def bank(self, key_file: Path, decryption_key: Path | None = None) -> BankClient:
+        """The bank's client with an operator's key and, where answers are encrypted, the institution's."""
+        return self.statutory(key_file, decryption_key)
+
+    def statutory(self, key_file: Path, decryption_key: Path | None = None) -> StatutoryClient:
+        """The same for an institution that holds a statute."""
+        from gateway.client.keyfile import read_decryption_key, read_private_key
+        from gateway.client.statutory import StatutoryClient
 
         key = read_private_key(key_file)
+        opens = None if decryption_key is None else read_decryption_key(decryption_key)
         pins = self.pins()
-        return BankClient(self.address(), key, pins.vkey, pins.receipt_key)
+        return StatutoryClient(self.address(), key, pins.vkey, pins.receipt_key, encryption_key=opens)
 
     def citizen(self, key_file: Path) -> CitizenClient:
         """The citizen's client with their own key."""

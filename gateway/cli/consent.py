@@ -49,6 +49,7 @@ def consent() -> None:
 @click.option(
     "--category", "categories", multiple=True, required=True, help="Category of information; repeatable."
 )
+@click.option("--answer", default="report", show_default=True, help="report, or predicate:NAME.")
 @click.option("--from", "not_before", type=WHEN, help="From when it would hold; default: now.")
 @click.option(
     "--until", "not_after", type=WHEN, help="Until when: 2026-12-31, 2026-12-31T08:00:00Z, 30d (default)."

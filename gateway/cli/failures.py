@@ -44,7 +44,8 @@ def _of_the_system(error: BaseException) -> str | None:
         return "a file is not UTF-8 text: save it as UTF-8"
     module = type(error).__module__.partition(".")[0]
     if module == "sqlalchemy":
-        return f"the database cannot be used ({type(error).__name__}): check the file that database_url names"
+        named = type(error).__name__
+        return f"the database cannot be used ({named}): check that what database_url names is there"
     if module == "httpx":
         return f"no reply from the gateway ({type(error).__name__}): check that it is running, and --url"
     return None
@@ -69,6 +70,7 @@ def _table() -> Iterator[tuple[type[BaseException], str]]:
     yield gateway.LedgerUnavailable, "nothing was done; check the disk and try again"
     yield gateway.EvidenceBroken, "the database was changed from outside; export the ledger and verify it"
     yield gateway.Rejected, ""
+    yield gateway.PolicyRefused, "see `chengxin policy show`; nothing was changed"
     yield client.KeyFileMalformed, "give the file that the matching keygen made"
     yield client.KeyFileError, ""
     yield client.Unreachable, "check that the gateway is running (`chengxin serve`), and --url"

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import FILE, State, fail, json_option, opened, pass_state, show_json, show_table
+from gateway.cli.common import (
+    FILE,
+    State,
+    fail,
+    json_option,
+    opened,
+    out_option,
+    pass_state,
+    show_json,
+    show_table,
+)
 from gateway.cli.values import REASON, USCC, WHEN
+
+if TYPE_CHECKING:
+    from keys.signing import Jwk
 
 SECTORS = (
     "finance",
@@ -42,17 +56,29 @@ def institution() -> None:
     help="What it may do; repeatable. Default: query, or what a source, registrar or regulator does.",
 )
 @click.option("--public", type=FILE, help="Public key file that a registrar or regulator brings (FILE.pub).")
+@click.option(
+    "--encryption-key",
+    type=FILE,
+    help="Public X25519 key file of a bank or agency: its answers are encrypted to it.",
+)
 @pass_state
-def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...], public: Path | None) -> None:
+def add(
+    state: State,
+    uscc: str,
+    name: str,
+    sector: str,
+    roles: tuple[str, ...],
+    public: Path | None,
+    encryption_key: Path | None,
+) -> None:
     """Register the institution with this unified social credit code (统一社会信用代码).
 
     \b
     chengxin institution add 91990000DEMA00003T --name "Demo Bank" --sector finance --role query
     chengxin institution add 91990000DEMA00004X --name Regulator --sector regulator --public regulator.jwk.pub
     """
-    from gateway.client.keyfile import read_jwk, read_public_key
+    from gateway.client.keyfile import read_public_key
     from gateway.institutions.register import NewInstitution, add_institution
-    from keys.sealing import parse_x25519_jwk
 
     if (public is not None) != (sector in _BRINGS):
         if public is not None:
@@ -61,9 +87,7 @@ def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...],
             f"a {sector} brings its public key: "
             f"make one with `chengxin {_BRINGS[sector]}` and give it with --public"
         )
-    sealing = read_jwk(public) if public is not None and sector == "regulator" else None
-    if sealing is not None:
-        parse_x25519_jwk(sealing)
+    sealing = _read_x25519(public) if public is not None and sector == "regulator" else None
     new = NewInstitution(
         institution=uscc,
         name=name,
@@ -71,10 +95,56 @@ def add(state: State, uscc: str, name: str, sector: str, roles: tuple[str, ...],
         roles=roles or (USUAL_ROLE.get(sector, "query"),),
         registrar_key=read_public_key(public) if public is not None and sector == "registrar" else None,
         regulator_key=sealing,
+        encryption_key=None if encryption_key is None else _read_x25519(encryption_key),
     )
     with opened(state) as house:
         entry = add_institution(house, new)
     click.echo(f"registered {uscc} ({sector}: {', '.join(sorted(set(new.roles)))}) at index {entry.index}")
+
+
+@institution.command(short_help="Make an encryption key.")
+@out_option("Private key file to make (X25519).")
+def keygen(out: Path) -> None:
+    """Make the key that opens an institution's encrypted answers, and FILE.pub, which `encryption-key` takes.
+
+    \b
+    chengxin institution keygen --out bank-encryption.jwk
+    """
+    from gateway.cli.keygen import make_sealing_key
+
+    make_sealing_key(out)
+
+
+@institution.command("encryption-key", short_help="Encrypt an institution's answers.")
+@click.argument("uscc", type=USCC)
+@click.argument("file", type=FILE)
+@pass_state
+def encryption_key(state: State, uscc: str, file: Path) -> None:
+    """Encrypt the answers to an institution to this public key from here on. A later key replaces it.
+
+    \b
+    chengxin institution encryption-key 91990000DEMA00003T bank-encryption.jwk.pub
+    """
+    from gateway.institutions.register import set_encryption_key
+
+    key = _read_x25519(file)
+    with opened(state) as house:
+        entry = set_encryption_key(house, uscc, key)
+    click.echo(f"answers to {uscc} are encrypted to this key from index {entry.index} on")
+
+
+def _read_x25519(file: Path) -> Jwk:
+    """A public X25519 key out of a file."""
+    from gateway.client.keyfile import read_jwk
+    from keys.errors import KeysError
+    from keys.sealing import parse_x25519_jwk
+
+    jwk = read_jwk(file)
+    try:
+        parse_x25519_jwk(jwk)
+    except KeysError:
+        fail(f"{file} holds no public X25519 key: give the .pub file that keygen wrote")
+    return jwk
 
 
 @institution.command(short_help="Suspend an institution.")

@@ -36,7 +36,7 @@ def keygen(out: Path) -> None:
     "roles",
     multiple=True,
     required=True,
-    type=click.Choice(("query", "source", "registrar", "audit", "admin")),
+    type=click.Choice(("query", "approve", "source", "registrar", "audit", "admin")),
     help="What the operator may do; repeatable.",
 )
 @json_option

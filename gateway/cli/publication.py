@@ -22,17 +22,18 @@ _PAUSE_S = 0.1
 def newest_checkpoint(house: House) -> Published:
     """The published checkpoint, once it covers every leaf that was committed when this was called."""
     from gateway.errors import NotReady
-    from gateway.publishing import publisher_of, sole_publisher
+    from gateway.locks import sole_publisher
+    from gateway.publishing import publish
     from ledger.log import read_head
 
     with house.read() as conn:
         size = read_head(conn, house.shard).size
     with ExitStack() as lock:
         try:
-            lock.enter_context(sole_publisher(house))
+            lock.enter_context(sole_publisher(house.settings.home))
         except NotReady:
             return _asked_for(house, size)
-        publisher_of(house).publish()
+        publish(house)
     published = _published(house)
     if published is None or published.checkpoint.size < size:
         fail("the checkpoint does not cover the log: export and verify it")

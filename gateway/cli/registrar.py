@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from keys.signing import PrivateKey, PublicKey
 
 YEAR_MS = 365 * 86_400_000
+HOUR_MS = 3_600_000
 _DRAFT = {"document", "signatures", "officers"}
 
 
@@ -113,6 +114,11 @@ def officer(
     help="First officer: how the person was proved.  [default: in-person]",
 )
 @click.option(
+    "--wait-hours",
+    type=click.IntRange(0, 720),
+    help="First officer: for how long the key waits, where the gateway's policy asks for it.  [default: 0]",
+)
+@click.option(
     "--yes", is_flag=True, help="Do not ask at the terminal; a script, which has none, is never asked."
 )
 @out_option("What to write: the draft, or the certificate.")
@@ -150,7 +156,8 @@ def certify(
         return
     given = [name for name, value in drafting.items() if value is not None]
     if given:
-        fail("the draft says it already: leave --with, --gateway, --citizen-key and --assurance out")
+        names = "--with, --gateway, --citizen-key, --assurance and --wait-hours"
+        fail(f"the draft says it already: leave {names} out")
     members = read_object(draft, "draft of a certificate")
     document = _second(members, me, person_file)
     _show(document)
@@ -180,6 +187,7 @@ def _draft(
     gateway: str | None,
     citizen_key: Path | None,
     assurance: Any,
+    wait_hours: int | None,
 ) -> EnrolmentDocument:
     from consent.enrolment import draft_enrolment
     from gateway.client.keyfile import read_public_key
@@ -191,6 +199,7 @@ def _draft(
     if second == me.officer:
         fail("one officer cannot be both: give the other officer's id with --with")
     number, _ = read_person(person_file)
+    at = now()
     return draft_enrolment(
         gateway=gateway,
         citizen_number=number,
@@ -198,7 +207,8 @@ def _draft(
         assurance=assurance or "in-person",
         registrar=me.registrar,
         officers=(me.officer, second),
-        at=now(),
+        at=at,
+        effective=at + (wait_hours or 0) * HOUR_MS,
         salt=os.urandom(16),
     )
 
@@ -271,5 +281,6 @@ def _show(document: EnrolmentDocument) -> None:
             "citizen's key": document.key,
             "assurance": document.assurance,
             "at": format_instant(document.at),
+            "acts from": format_instant(document.effective),
         }
     )

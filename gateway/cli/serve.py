@@ -18,13 +18,18 @@ def serve(state: State) -> None:
     \b
     chengxin --home /srv/chengxin serve
     """
-    from gateway.server import serve as run
+    from gateway.locks import sole_publisher
+    from gateway.scraping import FOLDER, collect_in
 
     settings = state.settings()
     for address in settings.addresses:
         _require_free(address, settings.port, "port")
     _require_free("127.0.0.1", settings.metrics_port, "metrics_port")
-    run(settings)
+    with sole_publisher(settings.home):  # before anything that belongs to the server is touched
+        collect_in(settings.home / FOLDER)
+        from gateway.server import serve as run  # imports prometheus_client, which must know where by now
+
+        run(settings)
 
 
 def _require_free(address: str, port: int, setting: str) -> None:

@@ -30,7 +30,8 @@ from gateway.client.errors import (
     WillNotSign,
 )
 from gateway.client.evidence import Pins
-from gateway.client.keyfile import read_private_key, read_public_key
+from gateway.client.keyfile import read_decryption_key, read_private_key, read_public_key
+from gateway.client.passkey import PasskeyClient
 from gateway.client.published import PublishedKeys, pins_from, published_keys
 from gateway.client.reply import Refused, Signed
 from gateway.client.wallet import Wallet
@@ -47,6 +48,7 @@ __all__ = [
     "KeyFileExists",
     "KeyFileExposed",
     "KeyFileMalformed",
+    "PasskeyClient",
     "Person",
     "Pins",
     "Proven",
@@ -63,6 +65,7 @@ __all__ = [
     "new_http",
     "pins_from",
     "published_keys",
+    "read_decryption_key",
     "read_private_key",
     "read_public_key",
 ]

@@ -3,7 +3,8 @@
 Invariant: an entry is believed only if its leaf says what the list says of it, if it follows the entry
 before it in this person's chain (number and leaf hash, one tag), and, once a checkpoint covers it, if it is
 proved to stand in the pinned log. So nothing can be changed, put in or left out of the list; only its end
-can be held back, and a list fetched later shows that.
+can be held back, and a list fetched later shows that. The entries of a query whose notice was deferred
+(延期告知) come with the entry that unseals it, a chain of their own that begins with the one it names.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from ledger.merkle import leaf_hash
 # Members of a leaf's body: what the citizen must be told where it stands there, and what may be left aside.
 _ALWAYS_SHOWN: Final = ("purpose", "reason")
 _IF_SHOWN: Final = ("query", "request", "what")
+UNSEALED: Final = "query.unsealed"
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry about the citizen: who, when, why, what. `at` is RFC 3339, `leaf` base64url of its bytes.
 
+    `statute` is the code of the law it stands under without a consent; `joined`, of a `query.unsealed`, all
+    entries of the query that it names.
     `proof` is the tlog-proof@v1 text, absent until a checkpoint covers the entry (about a second).
     """
 
@@ -44,7 +48,9 @@ class Access(msgspec.Struct, frozen=True, omit_defaults=True):
     query: str | None = None
     request: str | None = None
     what: str | None = None
+    statute: str | None = None
     proof: str | None = None
+    joined: tuple[Access, ...] = ()
 
     @property
     def proven(self) -> bool:
@@ -87,7 +93,26 @@ def check_access(pins: Pins, access: Access, before: Link) -> Link:
         before.leaf_hash,
     ):
         raise EvidenceFailed("an entry does not follow the one before: something was left out or put in")
+    _check_joined(pins, access, members, tag)
     return Link(before.n + 1, digest.hex(), tag)
+
+
+def _check_joined(pins: Pins, access: Access, members: Mapping[str, Any], tag: str) -> None:
+    """The entries that come with one: the whole chain of the query it unseals, and with any other none."""
+    if access.type != UNSEALED:
+        if access.joined:
+            raise EvidenceFailed("an entry brings others that are none of its own")
+        return
+    first = access.joined[0] if access.joined else None
+    if first is None or (first.index, first.type) != (members["body"].get("of"), "query.pending"):
+        raise EvidenceFailed("an unsealed query comes without its first entry")
+    link = Link()
+    for one in access.joined:
+        if one.type == UNSEALED:
+            raise EvidenceFailed("an unsealed query cannot unseal another")
+        link = check_access(pins, one, link)
+    if link.tag == tag:
+        raise EvidenceFailed("an unsealed query stands in the person's own chain already")
 
 
 def _says(leaf: Mapping[str, Any], access: Access, origin: str) -> bool:
@@ -101,6 +126,9 @@ def _says(leaf: Mapping[str, Any], access: Access, origin: str) -> bool:
     if not _acted(body, by, access.institution):
         return False
     if "categories" in body and body["categories"] != list(access.categories):
+        return False
+    statute = body.get("statute")
+    if access.statute != (statute.get("code") if isinstance(statute, dict) else None):
         return False
     for name in (*_ALWAYS_SHOWN, *_IF_SHOWN):
         shown = getattr(access, name)

@@ -15,11 +15,14 @@ from consent.document import Template, parse_template
 from consent.errors import ConsentError
 from consent.receipt import Receipt
 from gateway.client.errors import EvidenceFailed, UnexpectedReply
+from gateway.client.form import require_asked
 from gateway.client.pinned import PinnedClient
 from gateway.client.reply import Refused, Reply, Signed, is_problem, json_object, read_problem
+from gateway.client.sealed import content_of
 from gateway.http.signature import TAG_INSTITUTION
 from keys.canonical import canonical, sha256_hex
 from keys.instant import format_instant
+from keys.signing import Jwk
 from ledger.checkpoint import Checkpoint
 
 PROOF_ATTEMPTS: Final = 10
@@ -103,10 +106,15 @@ class Proven:
 class BankClient(PinnedClient):
     """One operator (查询用户) of one institution. `vkey` and `receipt_key` are pinned, not fetched.
 
-    Raises Unreachable, UnexpectedReply, EvidenceFailed; refusals come back as `Refused`.
+    `encryption_key` is the institution's private X25519 JWK, if it registered one: then an answer in clear is
+    refused. Raises Unreachable, UnexpectedReply, EvidenceFailed; refusals come back as `Refused`.
     """
 
     TAG: ClassVar[str] = TAG_INSTITUTION
+
+    def __init__(self, *args: Any, encryption_key: Jwk | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._encryption_key = encryption_key
 
     def request_consent(
         self, request_id: str, person: Person, terms: Terms, *, case_ref: str | None = None
@@ -161,7 +169,12 @@ class BankClient(PinnedClient):
         person_check: Person | None = None,
         case_ref: str | None = None,
     ) -> Answer | Refused:
-        """Query under a consent. `query_id` is a fresh UUID; keep it until the reply has come."""
+        """Query under a consent. `query_id` is a fresh UUID; keep it until the reply has come.
+
+        Sent again with every argument the same, within the policy's hours, it brings the same answer again
+        and takes no use: do that when no reply came, or one that says `undelivered`. `answer` is `report` or
+        `predicate:NAME`.
+        """
         body: dict[str, object] = {
             "query_id": query_id,
             "consent_id": consent_id,
@@ -177,9 +190,8 @@ class BankClient(PinnedClient):
         if is_problem(reply):
             return self._refused(reply, query_id)
         disclosed = json_object(reply, 200)
-        content = disclosed.get("answer")
-        if not isinstance(content, dict):
-            raise UnexpectedReply("the reply carries no answer")
+        content = content_of(disclosed, self._encryption_key)
+        require_asked(content, answer)
         return Answer(content, self.pins.disclosure(disclosed.get("receipt"), query_id, content))
 
     def proof(self, index: int) -> bytes | Refused:

@@ -7,9 +7,11 @@ lost may have been acted upon, and only the caller knows which identifier makes 
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import httpx
@@ -68,7 +70,13 @@ class Channel:
 
 def new_http() -> httpx.Client:
     """A client that follows no redirects and takes no proxy or credentials from the environment."""
-    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, verify=_authorities())
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """The certificate authorities, which httpx would load for each client anew: that outlasts a request."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def exchange(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from gateway.client.accesses import Access, Link, Page, check_access
 from gateway.client.errors import UnexpectedReply
+from gateway.client.evidence import Pins
 from gateway.client.pinned import PinnedClient
 from gateway.client.reply import Refused, Reply, Signed, is_problem, json_object, read_as, read_problem
 from gateway.client.wallet import certificate_object
@@ -39,7 +40,7 @@ class CitizenClient(PinnedClient):
         """Present the registrar's certificate for this client's key. Returns the index of the enrolment."""
         body = {"citizen_number": citizen_number, "certificate": certificate_object(certificate)}
         reply = self._channel.post("/v1/enrolments", body)
-        return _refused(reply) if is_problem(reply) else _index(json_object(reply, 200, 201))
+        return refused(reply) if is_problem(reply) else _index(json_object(reply, 200, 201))
 
     def grant(self, body: Mapping[str, Any]) -> Recorded | Refused:
         """Hand in a grant that the wallet signed (`Wallet.sign_consent`)."""
@@ -53,7 +54,7 @@ class CitizenClient(PinnedClient):
         """Say no to a request for consent; no reason is needed. Returns the index of the entry."""
         body = {"request_id": request_id, "document_sha256": document_sha256}
         reply = self._channel.post(f"/v1/consent-requests/{request_id}/decline", body)
-        return _refused(reply) if is_problem(reply) else _index(json_object(reply, 200))
+        return refused(reply) if is_problem(reply) else _index(json_object(reply, 200))
 
     def consent_request(self, request_id: str) -> dict[str, Any] | Refused:
         """A request for this citizen's consent, with the document to sign."""
@@ -78,7 +79,7 @@ class CitizenClient(PinnedClient):
         while True:
             reply = self._channel.get(f"/v1/me/accesses?after={link.n}" if link.n else "/v1/me/accesses")
             if is_problem(reply):
-                return _refused(reply)
+                return refused(reply)
             page = read_as(json_object(reply, 200), Page)
             for access in page.accesses:
                 link = check_access(self.pins, access, link)
@@ -89,22 +90,26 @@ class CitizenClient(PinnedClient):
                 raise UnexpectedReply("an empty page says that more follow")
 
     def _record(self, path: str, body: Mapping[str, Any], state: str) -> Recorded | Refused:
-        document = body.get("document")
-        consent_id = document.get("consent_id") if isinstance(document, dict) else None
-        reply = self._channel.post(path, dict(body))
-        if is_problem(reply):
-            return _refused(reply)
-        recorded = json_object(reply, 200, 201)
-        if not isinstance(consent_id, str) or recorded.get("consent_id") != consent_id:
-            raise UnexpectedReply("the reply is of another consent")
-        return Recorded(consent_id, state, self.pins.consent(recorded.get("receipt"), consent_id, state))
+        return recorded(self.pins, self._channel.post(path, dict(body)), body, state)
 
     def _read(self, path: str) -> dict[str, Any] | Refused:
         reply = self._channel.get(path)
-        return _refused(reply) if is_problem(reply) else json_object(reply, 200)
+        return refused(reply) if is_problem(reply) else json_object(reply, 200)
 
 
-def _refused(reply: Reply) -> Refused:
+def recorded(pins: Pins, reply: Reply, body: Mapping[str, Any], state: str) -> Recorded | Refused:
+    """What a reply to a grant or a withdrawal proves about the consent in `body`."""
+    if is_problem(reply):
+        return refused(reply)
+    document = body.get("document")
+    consent_id = document.get("consent_id") if isinstance(document, dict) else None
+    members = json_object(reply, 200, 201)
+    if not isinstance(consent_id, str) or members.get("consent_id") != consent_id:
+        raise UnexpectedReply("the reply is of another consent")
+    return Recorded(consent_id, state, pins.consent(members.get("receipt"), consent_id, state))
+
+
+def refused(reply: Reply) -> Refused:
     """What a citizen is refused has no receipt: they are not the one who must account for it."""
     problem, _, extra = read_problem(reply)
     return Refused(problem, None, extra)

@@ -14,6 +14,7 @@ from typing import Any
 from consent.errors import ConsentError
 from consent.receipt import verify_receipt
 from gateway.client.errors import EvidenceFailed
+from gateway.client.form import decision_of
 from gateway.client.reply import Signed
 from keys.canonical import canonical, sha256_hex
 from keys.notes import Vkey
@@ -54,10 +55,13 @@ class Pins:
         return checkpoint
 
     def disclosure(self, token: object, query_id: str, answer: Mapping[str, Any]) -> Signed:
-        """The receipt of exactly this answer to exactly this query. Raises EvidenceFailed."""
+        """The receipt of exactly this answer to exactly this query.
+
+        Raises EvidenceFailed, and UnexpectedReply for a yes or no of another form.
+        """
         signed = self.receipt(token)
         receipt = signed.receipt
-        if receipt.decision not in ("disclosed", "redelivered") or receipt.query_id != query_id:
+        if receipt.decision not in (decision_of(answer), "redelivered") or receipt.query_id != query_id:
             raise EvidenceFailed("the receipt is not of this answer")
         if receipt.answer_sha256 != sha256_hex(canonical(dict(answer))):
             raise EvidenceFailed("the receipt is of another answer")

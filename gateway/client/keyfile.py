@@ -16,6 +16,7 @@ from typing import Final
 from gateway.client.errors import KeyFileError, KeyFileExists, KeyFileExposed, KeyFileMalformed
 from keys.canonical import canonical, parse_json_strict
 from keys.errors import KeysError
+from keys.sealing import parse_private_x25519_jwk
 from keys.signing import Jwk, PrivateKey, PublicKey, load_private_jwk, parse_public_jwk, private_jwk
 
 PRIVATE_MODE: Final = 0o600
@@ -47,6 +48,16 @@ def read_public_key(path: Path) -> PublicKey:
         return parse_public_jwk(read_jwk(path))
     except KeysError as error:
         raise KeyFileMalformed(f"{path} holds no public signing key (Ed25519 or ES256)") from error
+
+
+def read_decryption_key(path: Path) -> Jwk:
+    """The private X25519 JWK in `path`, for encrypted answers. Raises KeyFileExposed, KeyFileMalformed."""
+    jwk = read_jwk(path)
+    try:
+        parse_private_x25519_jwk(jwk)
+    except KeysError as error:
+        raise KeyFileMalformed(f"{path} holds no private X25519 key") from error
+    return jwk
 
 
 def write_jwk(path: Path, jwk: Mapping[str, str]) -> None:

@@ -63,7 +63,7 @@ class Wallet:
         `without` names optional categories that the citizen leaves out; `certificate` (JSON) comes along
         when the person is not enrolled yet. Raises MalformedDocument, WillNotSign.
         """
-        consent = with_subject(self.read_template(template, notice_text), key.kid, without)
+        consent = self._consent(template, key.kid, without, notice_text)
         body: dict[str, Any] = {
             "document": parse_canonical(format_consent(consent)),
             "proof": sign_consent(consent, key),
@@ -71,6 +71,17 @@ class Wallet:
         if certificate is not None:
             body["certificate"] = certificate_object(certificate)
         return body
+
+    def consent_document(
+        self,
+        template: bytes,
+        subject: str,
+        *,
+        without: Collection[str] = (),
+        notice_text: str | None = None,
+    ) -> bytes:
+        """JCS of the same consent, for a passkey with the thumbprint `subject` (`gateway.client.passkey`)."""
+        return format_consent(self._consent(template, subject, without, notice_text))
 
     def sign_withdrawal(
         self, consent: Consent | bytes, key: PrivateKey, *, reason: str | None = None
@@ -83,16 +94,30 @@ class Wallet:
         self, consent_id: str, gateway: str, key: PrivateKey, *, reason: str | None = None
     ) -> dict[str, Any]:
         """The same for a citizen who kept only the consent's id."""
+        withdrawal = self._withdrawal(consent_id, gateway, key.kid, reason)
+        document = parse_canonical(format_withdrawal(withdrawal))
+        return {"document": document, "proof": sign_withdrawal(withdrawal, key)}
+
+    def withdrawal_document(
+        self, consent_id: str, gateway: str, subject: str, *, reason: str | None = None
+    ) -> bytes:
+        """JCS of a withdrawal, for a passkey with the thumbprint `subject`."""
+        return format_withdrawal(self._withdrawal(consent_id, gateway, subject, reason))
+
+    def _consent(
+        self, template: bytes, subject: str, without: Collection[str], notice_text: str | None
+    ) -> Consent:
+        return with_subject(self.read_template(template, notice_text), subject, without)
+
+    def _withdrawal(self, consent_id: str, gateway: str, subject: str, reason: str | None) -> Withdrawal:
         self._check_gateway(gateway)
-        withdrawal = Withdrawal(
+        return Withdrawal(
             consent_id=consent_id,
             gateway=gateway,
-            subject=key.kid,
+            subject=subject,
             reason=reason,
             nonce=b64u(self.random(_NONCE_BYTES)),
         )
-        document = parse_canonical(format_withdrawal(withdrawal))
-        return {"document": document, "proof": sign_withdrawal(withdrawal, key)}
 
     def _check_gateway(self, gateway: str) -> None:
         if self.gateway is not None and gateway != self.gateway:

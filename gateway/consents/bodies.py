@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from consent.webauthn import Assertion
 from gateway.query.request import (
     AnswerKind,
     Body,
@@ -19,7 +20,9 @@ from gateway.query.request import (
 from keys.errors import KeysError
 from keys.instant import parse_instant
 
-Proof = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
+Token = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
+Proof = Token | Assertion
+"""What the citizen's key made: a compact JWS, or a passkey's assertion."""
 
 
 class ConsentRequest(Body, frozen=True):
@@ -61,6 +64,12 @@ class Withdraw(Body, frozen=True):
 
     document: dict[str, Any]
     proof: Proof
+
+
+class Challenge(Body, frozen=True):
+    """`POST /v1/challenges`: the consent or withdrawal that a passkey is about to sign."""
+
+    document: dict[str, Any]
 
 
 class Enrol(Body, frozen=True):

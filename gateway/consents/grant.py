@@ -10,20 +10,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from consent.decision import Refuse, decide_grant
 from consent.document import Consent, consent_hash, format_consent, narrowed, parse_consent
 from consent.enrolment import Certificate, parse_certificate
 from consent.errors import MalformedDocument
-from consent.proof import proof_sha256
-from consent.purposes import purpose_is_on
+from consent.proof import Proof, format_proof, parse_proof, proof_kind, proof_sha256
 from gateway import rows
-from gateway.consents import bodies
+from gateway.consents import bodies, proofs
 from gateway.consents.held import held_grant
 from gateway.consents.stored import open_request, request_row
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.evidence import Evidence
 from gateway.institutions.published import registrar_key
 from gateway.institutions.standing import require_standing
-from gateway.people.citizens import Enrolled, enrol, key_by_lookup, open_certificate, open_commitment_salt
+from gateway.people.citizens import (
+    Enrolled,
+    enrol,
+    key_by_lookup,
+    open_certificate,
+    open_commitment_salt,
+    open_key,
+)
 from gateway.people.subjects import find_by_number, kid_lookup
 from gateway.tables import grants
 from gateway.transaction import Transaction
@@ -51,7 +58,7 @@ class Signed:
 
     consent: Consent
     document: bytes
-    proof: str
+    proof: proofs.Sent
     certificate: Certificate | None
 
 
@@ -91,19 +98,21 @@ def _grant(tx: Transaction, signed: Signed) -> Granted:
         raise Rejected("already-answered")
     if tx.at >= request["lapses_at"] or tx.at >= consent.not_after:
         raise Rejected("request-lapsed")
-    purpose = house.policy.purpose(consent.purpose)
-    if purpose is None or not purpose_is_on(house.policy, consent.purpose):
-        raise Rejected("purpose-off")
     try:
-        narrowed(template, consent, purpose.necessary)
+        narrowed(template, consent, tx.policy.needed(consent.purpose, consent.answer))
     except MalformedDocument as error:
         raise Rejected("consent-mismatch", str(error)) from error
+    ruling = decide_grant(consent, tx.policy, tx.at)
+    if isinstance(ruling, Refuse):
+        raise Rejected(ruling.reason.value)
     require_standing(tx, consent.recipient, "query")
     enrolled = _enrolled(tx, signed, number)
-    evidence = _verify(tx, signed, enrolled)
+    proof = proofs.kept(house, signed.proof, open_key(enrolled.subject.link, enrolled.row))
+    evidence = _verify(tx, signed.document, proof, enrolled)
     if tx.at < evidence.enrolment.effective:
         raise Rejected("key-not-live")
-    return _record(tx, signed, enrolled, request)
+    proofs.spend(tx, proof, signed.document)
+    return _record(tx, signed, proof, enrolled)
 
 
 def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
@@ -124,28 +133,28 @@ def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
     return Enrolled(subject, row, None)
 
 
-def _verify(tx: Transaction, signed: Signed, enrolled: Enrolled) -> Evidence:
+def _verify(tx: Transaction, document: bytes, proof: Proof, enrolled: Enrolled) -> Evidence:
     """The citizen's proof under the stored certificate, exactly as every later query will check it."""
     house = tx.house
     certificate = open_certificate(enrolled.subject.link, enrolled.row)
     registrar = registrar_key(house, tx.conn, enrolled.row["registrar"])
     try:
-        return house.evidence.verify(signed.document, signed.proof, certificate, registrar)
+        return house.evidence.verify(document, format_proof(proof), certificate, registrar)
     except EvidenceBroken as error:
         raise Rejected(
             "bad-proof", "the proof is not by this person's certified key over this document"
         ) from error
 
 
-def _record(tx: Transaction, signed: Signed, enrolled: Enrolled, request: dict[str, Any]) -> Granted:
+def _record(tx: Transaction, signed: Signed, proof: Proof, enrolled: Enrolled) -> Granted:
     consent, subject = signed.consent, enrolled.subject
     entry = tx.append(
         "consent.granted",
-        _leaf_body(signed, enrolled.row["about"]),
+        _leaf_body(signed, proof, enrolled.row["about"]),
         tag=subject.tag,
         details={
             "document": parse_canonical(signed.document),
-            "proof": signed.proof,
+            "proof": proofs.details(proof),
             "commitment_salt": b64u(open_commitment_salt(subject.link, enrolled.row)),
             "certificate": parse_canonical(open_certificate(subject.link, enrolled.row)),
         },
@@ -158,7 +167,7 @@ def _record(tx: Transaction, signed: Signed, enrolled: Enrolled, request: dict[s
         "tag": subject.tag,
         "recipient": consent.recipient,
         "document": subject.link.seal("grants", "document", name, signed.document),
-        "proof": subject.link.seal("grants", "proof", name, signed.proof.encode()),
+        "proof": subject.link.seal("grants", "proof", name, format_proof(proof).encode()),
         "grant_index": entry.index,
         "state": "granted",
         "uses": 0,
@@ -167,7 +176,7 @@ def _record(tx: Transaction, signed: Signed, enrolled: Enrolled, request: dict[s
     return Granted(consent, entry)
 
 
-def _leaf_body(signed: Signed, commitment: str) -> dict[str, Any]:
+def _leaf_body(signed: Signed, proof: Proof, commitment: str) -> dict[str, Any]:
     consent = signed.consent
     return {
         "consent_hash": consent_hash(signed.document).hex(),
@@ -180,8 +189,8 @@ def _leaf_body(signed: Signed, commitment: str) -> dict[str, Any]:
         "max_uses": consent.max_uses,
         "retention_days": consent.retention_days,
         "commitment": commitment,
-        "proof_sha256": proof_sha256(signed.proof),
-        "kind": "jws",
+        "proof_sha256": proof_sha256(proof, signed.document),
+        "kind": proof_kind(proof),
     }
 
 
@@ -190,7 +199,7 @@ def _again(tx: Transaction, signed: Signed) -> Granted:
     row, subject = held_grant(tx, signed.consent.consent_id)
     name = signed.consent.consent_id.encode()
     document = subject.link.open("grants", "document", name, row["document"])
-    proof = subject.link.open("grants", "proof", name, row["proof"])
-    if (document, proof) != (format_consent(signed.consent), signed.proof.encode()):
+    proof = parse_proof(subject.link.open("grants", "proof", name, row["proof"]).decode())
+    if document != format_consent(signed.consent) or not proofs.is_same(proof, signed.proof):
         raise Rejected("already-answered")
     return Granted(signed.consent, tx.entry(row["grant_index"]))

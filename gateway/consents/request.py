@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from consent.decision import ConsentAsk, Reason, Refuse, Ruling, decide_request
 from consent.document import Template, format_template
+from consent.policy import PolicyBundle
 from gateway import metrics, rows
 from gateway.consents.bodies import ConsentRequest
 from gateway.consents.notice import notice_of, render
@@ -22,13 +25,18 @@ from gateway.ids import new_uuid
 from gateway.institutions.standing import standing_row, standings
 from gateway.keyring import LINK
 from gateway.people.subjects import find_by_number
+from gateway.policies import named_by
+from gateway.query.quota import Asked, take_one
 from gateway.query.request import Signer
+from gateway.query.ruled import Throttled
 from gateway.rows import ROW_KEY
 from gateway.tables import consent_requests, institutions, operators
 from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
 from keys.instant import DAY, parse_instant
+from ledger.entries import parse_leaf
 from ledger.log import Entry
+from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -56,7 +64,7 @@ class RequestRefused:
 
 def request_consent(
     house: House, ask: ConsentRequest, body: dict[str, Any], signer: Signer, citizen_number: str
-) -> Requested | RequestRefused:
+) -> Requested | RequestRefused | Throttled:
     """Record a request about the person with this canonical citizen number, or its refusal."""
     with house.read() as conn:
         person = find_by_number(house, conn, citizen_number)
@@ -64,7 +72,7 @@ def request_consent(
     tag = person.tag if person.known else one_time
     body_mac = house.custody.mac(ROW_KEY, b"consent-request\x00" + canonical(body))
 
-    def act(tx: Transaction) -> Requested | RequestRefused:
+    def act(tx: Transaction) -> Requested | RequestRefused | Throttled:
         earlier = request_row(tx.house, tx.conn, "request", ask.request_id)
         own = earlier is not None and earlier["institution"] == signer.institution
         repeated = earlier is not None and own and hmac.compare_digest(earlier["body_mac"], body_mac)
@@ -72,11 +80,14 @@ def request_consent(
             _consent_ask(ask, signer, reused=earlier is not None and not repeated),
             standings(tx, institutions, [signer.institution]).get(signer.institution),
             standings(tx, operators, [signer.operator]).get(signer.operator),
-            house.policy,
+            tx.policy,
             tx.at,
         )
         if earlier is not None and repeated and not _without_standing(ruling):
             return _again(tx, ask, earlier, signer)
+        turned_away = take_one(tx, Asked(signer.institution, signer.operator, ask.purpose))
+        if turned_away is not None:
+            return turned_away
         if isinstance(ruling, Refuse):
             metrics.DECISIONS.labels("request", "refused", ruling.reason.value).inc()
             return _refuse(tx, ask, body, signer, tag, ruling.reason)
@@ -125,7 +136,7 @@ def _record(
 ) -> Requested:
     house = tx.house
     name = standing_row(tx, institutions, signer.institution)["name"]
-    text = render(ask, house.policy, name, signer.institution)
+    text = render(ask, tx.policy, name, signer.institution)
     template = _template(house, ask, signer, text)
     entry = tx.append(
         "consent.requested",
@@ -151,7 +162,7 @@ def _record(
         "citizen_number": key.seal("consent_requests", "citizen_number", row_id, citizen_number.encode()),
         "document": key.seal("consent_requests", "document", row_id, format_template(template)),
         "body_mac": body_mac,
-        "lapses_at": tx.at + house.policy.enrolment.request_days * DAY,
+        "lapses_at": tx.at + tx.policy.enrolment.request_days * DAY,
         "state": "requested",
     }
     tx.conn.execute(consent_requests.insert(), tx.protect(consent_requests, row, entry))
@@ -182,5 +193,16 @@ def _again(tx: Transaction, ask: ConsentRequest, row: dict[str, Any], signer: Si
     """The same request sent again: the same document, no second leaf."""
     template, _ = open_request(tx.house, row)
     name = standing_row(tx, institutions, signer.institution)["name"]
-    text = render(ask, tx.house.policy, name, signer.institution)
+    text = render(ask, _policy_then(tx, ask.request_id), name, signer.institution)
     return Requested(ask.request_id, template, text, row["changed_index"])
+
+
+def _policy_then(tx: Transaction, request: str) -> PolicyBundle:
+    """The policy that the request was made under: it rendered the text that the document's hash is of."""
+    asked = tx.conn.scalar(
+        sa.select(sa.func.min(ledger_leaves.c.idx)).where(
+            ledger_leaves.c.shard == tx.house.shard,
+            ledger_leaves.c.about == rows.about(consent_requests, request),
+        )
+    )
+    return named_by(tx.conn, parse_leaf(tx.entry(asked).leaf), tx.policy)

@@ -17,16 +17,16 @@ from consent.errors import BadProof, ForbiddenTransition, MalformedDocument
 from consent.lifecycle import Event, apply
 from consent.proof import verify_withdrawal
 from gateway import rows
-from gateway.consents import bodies
+from gateway.consents import bodies, proofs
 from gateway.consents.held import held_grant
 from gateway.errors import EvidenceBroken, Rejected
-from gateway.people.citizens import key_of
+from gateway.people.citizens import key_of, open_key
 from gateway.people.subjects import Subject
 from gateway.tables import grants
 from gateway.transaction import Transaction
 from keys.canonical import canonical, parse_canonical
 from keys.errors import KeysError
-from keys.signing import PublicKey, parse_public_jwk
+from keys.signing import PublicKey
 from ledger.log import Entry
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ def withdraw(house: House, body: bodies.Withdraw) -> Withdrawn:
     return house.transact(lambda tx: _withdraw(tx, withdrawal, document, body.proof))
 
 
-def _withdraw(tx: Transaction, withdrawal: Withdrawal, document: bytes, proof: str) -> Withdrawn:
+def _withdraw(tx: Transaction, withdrawal: Withdrawal, document: bytes, sent: proofs.Sent) -> Withdrawn:
     row, subject = held_grant(tx, withdrawal.consent_id)
     key = _key(tx, subject)
+    proof = proofs.kept(tx.house, sent, key)
     if not hmac.compare_digest(key.kid, withdrawal.subject):
         raise Rejected("bad-proof", "the withdrawal is not by this person's live key")
     try:
@@ -68,11 +69,12 @@ def _withdraw(tx: Transaction, withdrawal: Withdrawal, document: bytes, proof: s
         state = apply(row["state"], Event.WITHDRAW).value
     except ForbiddenTransition as error:
         raise Rejected("already-answered", str(error)) from error
+    proofs.spend(tx, proof, document)
     entry = tx.append(
         "consent.withdrawn",
         {"grant": row["grant_index"], "by": "citizen"},
         tag=subject.tag,
-        details={"document": parse_canonical(document), "proof": proof},
+        details={"document": parse_canonical(document), "proof": proofs.details(proof)},
         about=rows.about(grants, withdrawal.consent_id),
     )
     _store(tx, row, state, entry)
@@ -88,5 +90,4 @@ def _key(tx: Transaction, subject: Subject) -> PublicKey:
     row = key_of(tx.house, tx.conn, subject)
     if row is None:
         raise EvidenceBroken("a grant without an enrolled key")
-    jwk = subject.link.open("citizen_keys", "jwk", row["kid_lookup"], row["jwk"])
-    return parse_public_jwk(parse_canonical(jwk))
+    return open_key(subject.link, row)

@@ -7,19 +7,20 @@ with its custody, and the verifier sees an export of exactly its rows.
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import httpx
+import sqlalchemy as sa
 
 from gateway.client import Answer, BankClient, Pins, Refused
 from gateway.config import load_settings
+from gateway.demo.database import Kept, leave, stand_on, unguarded
 from gateway.demo.failure import DemoFailed
 from gateway.export import export_ledger
 from gateway.house import House
@@ -33,8 +34,6 @@ from ledger.verify.auditor import Trust, audit
 
 _FILES: Final = ("config.toml", "passphrase")
 _FOLDERS: Final = ("custody", "log", "outside")
-_DATABASE: Final = "gateway.db"
-_TRIGGERS: Final = ("update", "delete", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class Target:
     answered_at: int
     withdrawn_at: int
     live: str
-    before_withdrawal: Path
+    now: Kept
+    before_withdrawal: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,13 @@ class Copy:
     target: Target
     export: Path
 
-    @property
-    def database(self) -> Path:
-        """The copy's database file."""
-        return self.path / _DATABASE
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """The database, opened as an insider would: past the gateway, the triggers out of the way."""
+        return unguarded(self.path)
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """The database, opened as an insider would: past the gateway, the triggers dropped."""
-        with closing(sqlite3.connect(self.database)) as connection:
-            for event in _TRIGGERS:
-                connection.execute(f"DROP TRIGGER ledger_leaves_refuse_{event}")
-            yield connection
-            connection.commit()
+    def restore(self, kept: Kept) -> None:
+        """Put an older database in the place of the copy's."""
+        stand_on(self.path, kept)
 
     @contextmanager
     def opened(self) -> Iterator[House]:
@@ -144,15 +138,9 @@ def copied(target: Target, folder: Path, name: str) -> Iterator[Copy]:
         shutil.copy2(target.home / file, to / file)
     for part in _FOLDERS:
         shutil.copytree(target.home / part, to / part)
-    back_up(target.home / _DATABASE, to / _DATABASE)
+    stand_on(to, target.now)
     try:
         yield Copy(to, target, folder / name)
     finally:
+        leave(to)
         shutil.rmtree(to)
-
-
-def back_up(database: Path, to: Path) -> None:
-    """A consistent copy of a SQLite database that is in use."""
-    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as destination:
-        source.backup(destination)

@@ -7,19 +7,19 @@ stranger would use, and is verified in a process that has neither the gateway no
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.client.keyfile import read_jwk, read_public_key
 from gateway.demo.copies import Caught, Target
+from gateway.demo.database import Kept, keep
 from gateway.demo.failure import DemoFailed
 from gateway.demo.insider import EDITS, attempt
 from gateway.demo.parties import BANK, REGISTRAR, REGULATOR
-from gateway.demo.server_process import command
+from gateway.demo.server_process import command, run
 from gateway.demo.stage import Stage, python, shown
-from gateway.demo.story import PURPOSE, Told, before_withdrawal
+from gateway.demo.story import PURPOSE, Told
 from gateway.institutions.register import listed
 from keys.notes import format_vkey
 from ledger.bodies import KeySealing
@@ -28,13 +28,13 @@ from ledger.verify.auditor import Trust
 from ledger.verify.reader import Tree, read_checkpoint
 from ledger.verify.sealed import Opener
 
-COMMAND_S: Final = 120.0
 _ATTACKED: Final = "loan"
+NOW: Final = "now.db"
 
 
-def export(stage: Stage) -> None:
+def export(stage: Stage, directory: Path) -> None:
     """`chengxin ledger export`, beside the running server."""
-    run(command(stage.home, "ledger", "export", "--to", str(stage.home.export)))
+    run(command(stage.home, "ledger", "export", "--to", str(directory)))
 
 
 def regulator(stage: Stage, told: Told) -> None:
@@ -75,14 +75,16 @@ def insider(stage: Stage, told: Told) -> None:
     tell = stage.tell
     tell.chapter("insider")
     tell.line("insider.doing")
-    target = _target(stage, told)
+    now = keep(stage.settings, stage.home.insider / NOW)
+    target = _target(stage, told, now)
     indexes = {"rewrite": told.answered_at, "unwithdraw": told.withdrawn_at}
     for number, name in enumerate(EDITS, start=1):
         caught = attempt(name, target, stage.home.insider)
         deed = tell.fitting(f"insider.{name}", {"index": indexes.get(name)})
         tell.item(deed, f"{number}.")
         tell.item(_caught(stage, caught), "   →")
-    target.before_withdrawal.unlink()
+    for kept in (now, told.before_withdrawal):
+        kept.forget()
 
 
 def _caught(stage: Stage, caught: Caught) -> str:
@@ -94,7 +96,7 @@ def _caught(stage: Stage, caught: Caught) -> str:
     return stage.tell.fitting(f"caught.{caught.who}", values)
 
 
-def _target(stage: Stage, told: Told) -> Target:
+def _target(stage: Stage, told: Told, now: Kept) -> Target:
     files = stage.cast.files
     pinned = {REGISTRAR.uscc: (read_public_key(files.registrar_public),)}
     operator = next(row["operator"] for row in listed(stage.house, "operator"))
@@ -110,7 +112,8 @@ def _target(stage: Stage, told: Told) -> Target:
         answered_at=told.answered_at,
         withdrawn_at=told.withdrawn_at,
         live=told.live_consent,
-        before_withdrawal=before_withdrawal(stage),
+        now=now,
+        before_withdrawal=told.before_withdrawal,
     )
 
 
@@ -145,17 +148,5 @@ def verify_words(stage: Stage, directory: Path) -> list[str]:
         f"{REGISTRAR.uscc}={shown(files.registrar_public)}",
         "--regulator-key",
         shown(files.regulator),
-        "--kept",
-        shown(stage.home.kept),
+        *(("--kept", shown(stage.home.kept)) if stage.home.kept.exists() else ()),
     ]
-
-
-def run(words: list[str]) -> str:
-    """Run a command of ours and give back what it printed; its own error line when it fails."""
-    done = subprocess.run(  # noqa: S603  our own commands, no shell
-        words, capture_output=True, text=True, timeout=COMMAND_S, check=False, stdin=subprocess.DEVNULL
-    )
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise DemoFailed(said[-1].removeprefix("chengxin: ") if said else "a command failed without a word")
-    return done.stdout

@@ -22,7 +22,7 @@ from ledger.files import write_atomic
 
 TYPE: Final = "chengxin/demo/v1"
 PUBLISHER_LOCK: Final = "publisher.lock"
-"""What the server holds while it publishes (`gateway.publishing.sole_publisher`)."""
+"""What the server holds while it publishes (`gateway.locks.sole_publisher`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,34 +13,38 @@ the gateway itself then really said. An edit that nobody notices is raised as an
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import sqlalchemy as sa
 
 from gateway.client import Answer, Refused
 from gateway.demo.copies import Caught, Copy, Target, copied
 from gateway.demo.failure import DemoFailed
 from gateway.people.subjects import find_by_tag
 from gateway.publishing import publisher_of
-from gateway.query.turnstile import request_hash
+from gateway.query.record_leaf import request_hash
+from gateway.tables import grants, records
 from gateway.transaction import Transaction
 from keys.canonical import b64u, sha256_hex
 from ledger.errors import HeadBehind
 from ledger.log import Entry
 from ledger.merkle import leaf_hash
+from ledger.tables import ledger_leaves
 
 
 def rewrite(copy: Copy) -> Caught:
     """The leaf of an answer names another purpose; its stored hash is made to fit."""
     index = copy.target.answered_at
     with copy.writing() as connection:
-        ((leaf,),) = connection.execute("SELECT leaf FROM ledger_leaves WHERE idx = ?", (index,))
+        place = ledger_leaves.c.idx == index
+        leaf: bytes = connection.execute(sa.select(ledger_leaves.c.leaf).where(place)).scalar_one()
         said, says = (f'"purpose":"{code}"'.encode() for code in (copy.target.purpose, "03"))
         edited = leaf.replace(said, says)
-        values = (edited, leaf_hash(edited), index)
-        connection.execute("UPDATE ledger_leaves SET leaf = ?, leaf_hash = ? WHERE idx = ?", values)
+        change = sa.update(ledger_leaves).where(place)
+        connection.execute(change.values(leaf=edited, leaf_hash=leaf_hash(edited)))
     with copy.opened() as house:
         return copy.verified(house)
 
@@ -49,37 +53,38 @@ def recount(copy: Copy) -> Caught:
     """A consent is used, and its count put back."""
     _expect_answer(copy.query(copy.target.live))
     with copy.writing() as connection:
-        connection.execute("UPDATE grants SET uses = 0 WHERE consent = ?", (copy.target.live,))
+        connection.execute(sa.update(grants).where(grants.c.consent == copy.target.live).values(uses=0))
     return _refusal(copy.query(copy.target.live))
 
 
 def unwithdraw(copy: Copy) -> Caught:
     """The withdrawal's leaf is deleted and the consent's row says granted."""
     with copy.writing() as connection:
-        connection.execute("DELETE FROM ledger_leaves WHERE idx = ?", (copy.target.withdrawn_at,))
-        connection.execute("UPDATE grants SET state = 'granted' WHERE consent = ?", (copy.target.withdrawn,))
+        connection.execute(sa.delete(ledger_leaves).where(ledger_leaves.c.idx == copy.target.withdrawn_at))
+        revived = sa.update(grants).where(grants.c.consent == copy.target.withdrawn)
+        connection.execute(revived.values(state="granted"))
     return _refusal(copy.query(copy.target.withdrawn))
 
 
 def move(copy: Copy) -> Caught:
     """The ciphertext of somebody else's record takes the place of this person's."""
     with copy.opened() as house, house.read() as conn:
-        tag = _tag(conn.connection.dbapi_connection, copy.target.live)
+        tag, _ = _grant(conn, copy.target.live)
         subject = find_by_tag(house, conn, tag).subject
     with copy.writing() as connection:
-        connection.execute(
-            "UPDATE records SET (body, revision_hash) = (SELECT body, revision_hash FROM records"
-            " WHERE category = :category AND subject <> :subject ORDER BY idx LIMIT 1)"
-            " WHERE category = :category AND subject = :subject",
-            {"category": copy.target.category, "subject": subject},
+        of_category = records.c.category == copy.target.category
+        others = sa.select(records.c.body, records.c.revision_hash).where(
+            of_category, records.c.subject != subject
         )
+        stolen = connection.execute(others.order_by(records.c.idx).limit(1)).one()
+        place = sa.update(records).where(of_category, records.c.subject == subject)
+        connection.execute(place.values(body=stolen.body, revision_hash=stolen.revision_hash))
     return _refusal(copy.query(copy.target.live))
 
 
 def restore(copy: Copy) -> Caught:
     """Yesterday's database, today's everything else."""
-    copy.database.unlink()
-    shutil.copy2(copy.target.before_withdrawal, copy.database)
+    copy.restore(copy.target.before_withdrawal)
     try:
         with copy.opened():
             pass
@@ -92,10 +97,7 @@ def forge(copy: Copy) -> Caught:
     """An answer under the withdrawn consent, appended by the gateway's own writer and signed by its key."""
     with copy.opened() as house:
         with house.read() as conn:
-            tag = _tag(conn.connection.dbapi_connection, copy.target.withdrawn)
-            (grant,) = conn.exec_driver_sql(
-                "SELECT grant_index FROM grants WHERE consent = ?", (copy.target.withdrawn,)
-            ).one()
+            tag, grant = _grant(conn, copy.target.withdrawn)
         house.transact(lambda tx: _forged(tx, copy.target, tag, grant))
         publisher_of(house).publish()
         return copy.verified(house)
@@ -142,9 +144,11 @@ def attempt(name: str, target: Target, folder: Path) -> Caught:
         return EDITS[name](copy)
 
 
-def _tag(connection: Any, consent: str) -> bytes:
-    ((tag,),) = connection.execute("SELECT tag FROM grants WHERE consent = ?", (consent,)).fetchall()
-    return bytes(tag)
+def _grant(connection: sa.Connection, consent: str) -> tuple[bytes, int]:
+    """A grant's tag and the index of its leaf."""
+    wanted = sa.select(grants.c.tag, grants.c.grant_index).where(grants.c.consent == consent)
+    row = connection.execute(wanted).one()
+    return row.tag, row.grant_index
 
 
 def _expect_answer(outcome: Answer | Refused) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from gateway.demo.line import Line
+from gateway.demo.lines_chapters import CHAPTERS
 from gateway.demo.lines_evidence import EVIDENCE
 from gateway.demo.lines_life import LIFE
 
@@ -44,4 +45,4 @@ def say(key: str, language: Language, /, **values: object) -> str:
     return str(template.format(**values))
 
 
-STORY: Final[Mapping[str, Line]] = MappingProxyType({**LIFE, **EVIDENCE})
+STORY: Final[Mapping[str, Line]] = MappingProxyType({**LIFE, **EVIDENCE, **CHAPTERS})

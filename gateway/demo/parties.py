@@ -50,6 +50,8 @@ REGULATOR: Final = Name(synthetic_uscc(0), "Demo Regulator", "示范监管局")
 SOURCE: Final = Name(synthetic_uscc(1), "Demo Loan Register", "示范信贷登记中心")
 REGISTRAR: Final = Name(synthetic_uscc(2), "Demo Identity Office", "示范身份核验中心")
 BANK: Final = Name(synthetic_uscc(3), "Demo Bank", "示范银行")
+COURT: Final = Name(synthetic_uscc(4), "Demo Court", "示范法院")
+"""Takes part in the chapter of the statute only."""
 
 PARTIES: Final = (REGULATOR, REGISTRAR, BANK, SOURCE)
 

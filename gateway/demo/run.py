@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,22 +21,42 @@ from gateway.cli.common import State, pass_state
 from gateway.cli.failures import Failure, line_of
 from gateway.client import Wallet, pins_from, published_keys
 from gateway.client.channel import new_http
-from gateway.config import CONFIG_NAME, Settings, format_config, load_settings
-from gateway.demo import evidence, server_process, story
+from gateway.config import Settings
+from gateway.demo import chapters, evidence, server_process, story
+from gateway.demo.database import own_database
 from gateway.demo.failure import DemoFailed
 from gateway.demo.home import Home, taken
+from gateway.demo.installation import installed, running
 from gateway.demo.messages import language_of
 from gateway.demo.narrator import Narrator
 from gateway.demo.parties import PARTIES, Cast, make_cast
 from gateway.demo.stage import Stage, chengxin, shown
 from gateway.house import House
 from gateway.logs import configure
-from gateway.opening import open_house
 from gateway.publishing import vkey_of
 from gateway.settings import PREFIX
 from keys.notes import format_vkey
 
 DEFAULT_HOME: Final = Path(".demo")
+CHAPTERS: Final[Mapping[str, Callable[[Stage], None]]] = {
+    "statute": chapters.statute,
+    "predicate": chapters.predicate,
+}
+WORKERS_ON_POSTGRESQL: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the demo is told: which chapter (`main`, `all`, or one of `CHAPTERS`), on which engine."""
+
+    chapter: str
+    database: str
+    once: bool
+
+    @property
+    def own_database(self) -> bool:
+        """Whether the database ends with the demo."""
+        return self.database == "postgresql"
 
 
 @click.command(short_help="Tell the whole story on real data.")
@@ -47,8 +68,22 @@ DEFAULT_HOME: Final = Path(".demo")
     default="en",
     help="Language of the story [env: DEMO_LANG; default: en].",
 )
+@click.option(
+    "--chapter",
+    type=click.Choice(["main", *CHAPTERS, "all"]),
+    default="main",
+    show_default=True,
+    help="The main story, one of the chapters beside it, or all of them.",
+)
+@click.option(
+    "--database",
+    type=click.Choice(["sqlite", "postgresql"]),
+    default="sqlite",
+    show_default=True,
+    help="postgresql starts a server of the demo's own, and two workers.",
+)
 @pass_state
-def demo_command(state: State, once: bool, lang: str) -> None:
+def demo_command(state: State, once: bool, lang: str, chapter: str, database: str) -> None:
     """Tell the whole story on real credit data: consent, query, refusal, withdrawal, and who checks it all.
 
     Starts afresh in .demo (or --home), stops the server of an earlier demo there, and leaves a new one
@@ -56,14 +91,15 @@ def demo_command(state: State, once: bool, lang: str) -> None:
 
     \b
     chengxin demo
-    chengxin --home my-demo demo --lang zh --once
+    chengxin demo --chapter statute --once
+    chengxin --home my-demo demo --lang zh --database postgresql
     """
     _refuse_outside_settings()
     tell = Narrator(language_of(lang))
     began = time.monotonic()
     with taken(DEFAULT_HOME if state.home is None else state.home) as home:
         try:
-            _tell_all(tell, home, began, once=once)
+            _tell_all(tell, home, Telling(chapter, database, once))
         except (Failure, click.ClickException):
             raise
         except Exception as error:
@@ -71,6 +107,7 @@ def demo_command(state: State, once: bool, lang: str) -> None:
             if what is None:
                 raise
             raise Failure(tell.text("failed", step=tell.step, what=what)) from error
+    tell.line("done", seconds=round(time.monotonic() - began, 1))
 
 
 def _refuse_outside_settings() -> None:
@@ -81,7 +118,7 @@ def _refuse_outside_settings() -> None:
         raise DemoFailed(f"the demo makes its own settings: unset {' '.join(found)} first")
 
 
-def _tell_all(tell: Narrator, home: Home, began: float, *, once: bool) -> None:
+def _tell_all(tell: Narrator, home: Home, how: Telling) -> None:
     tell.title("welcome.title")
     for key in ("welcome.what", "welcome.data"):
         tell.line(key)
@@ -91,78 +128,68 @@ def _tell_all(tell: Narrator, home: Home, began: float, *, once: bool) -> None:
         server_process.stop_earlier(pid, home)
     home.empty()
     tell.line("home.made", home=shown(home.path))
-    with home.own_log.open("a", encoding="utf-8") as log, _opened(home, tell) as (house, cast):
+    with (
+        home.own_log.open("a", encoding="utf-8") as log,
+        _database(tell, how) as values,
+        installed(home, values) as house,
+    ):
         configure(house.settings, log)
-        with _server(home, tell, once=once) as (server, settings):
+        cast = _cast(tell, home, house)
+        with running(home, values, goes_on=not how.once and not how.own_database) as (server, settings):
+            _tell_server(tell, settings)
             stage = _stage(tell, home, settings, house, cast)
-            people = story.import_records(stage)
-            story.enrol(stage, people)
-            told = story.life_of_a_consent(stage)
-            evidence.export(stage)
-            evidence.regulator(stage, told)
-            evidence.insider(stage, told)
-            evidence.anybody(stage)
-            _how_to_go_on(stage, told, server, once=once)
-    if once:
-        tell.line("server.once", home=shown(home.path))
-    tell.line("done", seconds=round(time.monotonic() - began, 1))
+            told = _tell_chapters(stage, how)
+            if told is not None:
+                _what_to_try(stage, told, how)
+            if not how.once:
+                _tell_running(stage, server, how)
+            if not how.once and how.own_database:
+                server_process.wait_until_stopped(server)
+    _tell_the_end(tell, home, how)
+
+
+def _tell_chapters(stage: Stage, how: Telling) -> story.Told | None:
+    """The chapters that were asked for; what the main story leaves, if it was told."""
+    people = story.import_records(stage)
+    story.enrol(stage, people)
+    told = None
+    if how.chapter in ("main", "all"):
+        told = story.life_of_a_consent(stage)
+        evidence.export(stage, stage.home.export)
+        evidence.regulator(stage, told)
+        evidence.insider(stage, told)
+        evidence.anybody(stage)
+    for name, chapter in CHAPTERS.items():
+        if how.chapter in (name, "all"):
+            chapter(stage)
+    if how.chapter != "main":
+        chapters.checked(stage)
+    return told
 
 
 @contextmanager
-def _opened(home: Home, tell: Narrator) -> Iterator[tuple[House, Cast]]:
-    """A new installation with everybody registered, and the house beside whose server the story goes on."""
-    _choose_ports(home)
-    evidence.run(server_process.command(home, "init", "--demo"))
-    house = open_house(load_settings(home.path))
-    try:
-        cast = make_cast(house, home.keys, format_vkey(vkey_of(house)))
-        names = [tell.pick(one.en, one.zh) for one in PARTIES]
-        tell.line("home.parties", names=tell.join(names), keys=shown(home.keys))
-        yield house, cast
-    finally:
-        house.engine.dispose()
-        house.custody.close()
+def _database(tell: Narrator, how: Telling) -> Iterator[dict[str, str | int | Path | tuple[str, ...]]]:
+    """The settings of the engine: none for SQLite, else those of a PostgreSQL that ends with the demo."""
+    if not how.own_database:
+        yield {}
+        return
+    with own_database() as (values, major):
+        tell.line("home.postgres", major=major, workers=WORKERS_ON_POSTGRESQL)
+        yield {**values, "workers": WORKERS_ON_POSTGRESQL}
 
 
-def _choose_ports(home: Home) -> server_process.Ports:
-    """Free ports into the home's settings, where every later command finds them."""
-    ports = server_process.free_ports()
-    values: dict[str, str | int | Path | tuple[str, ...]] = {"port": ports.api, "metrics_port": ports.metrics}
-    if not ports.ipv6:
-        values["host"] = ("127.0.0.1",)
-    (home.path / CONFIG_NAME).write_text(format_config(values), "utf-8")
-    return ports
+def _cast(tell: Narrator, home: Home, house: House) -> Cast:
+    """Everybody, registered."""
+    cast = make_cast(house, home.keys, format_vkey(vkey_of(house)))
+    names = [tell.pick(one.en, one.zh) for one in PARTIES]
+    tell.line("home.parties", names=tell.join(names), keys=shown(home.keys))
+    return cast
 
 
-@contextmanager
-def _server(home: Home, tell: Narrator, *, once: bool) -> Iterator[tuple[subprocess.Popen[bytes], Settings]]:
-    """The running server; stopped on any failure, and at the end when the demo is run once."""
-    server, settings = _started(home)
-    try:
-        if not server_process.has_ipv6():
-            tell.line("home.no-ipv6")
-        tell.line("home.server", url=settings.public_url, addresses=tell.join(list(settings.addresses)))
-        yield server, settings
-    except BaseException:
-        server_process.stop(server)
-        raise
-    if once:
-        server_process.stop(server)
-
-
-def _started(home: Home) -> tuple[subprocess.Popen[bytes], Settings]:
-    """Start the server and wait until it is ready; on other ports when one was taken meanwhile."""
-    for _ in range(server_process.ATTEMPTS):
-        settings = load_settings(home.path)
-        server = server_process.start(home)
-        try:
-            if server_process.wait_until_ready(server, home, settings):
-                return server, settings
-        except BaseException:
-            server_process.stop(server)
-            raise
-        _choose_ports(home)
-    raise DemoFailed(f"the server does not start: see {shown(home.server_log)}")
+def _tell_server(tell: Narrator, settings: Settings) -> None:
+    if not server_process.has_ipv6():
+        tell.line("home.no-ipv6")
+    tell.line("home.server", url=settings.public_url, addresses=tell.join(list(settings.addresses)))
 
 
 def _stage(tell: Narrator, home: Home, settings: Settings, house: House, cast: Cast) -> Stage:
@@ -173,8 +200,8 @@ def _stage(tell: Narrator, home: Home, settings: Settings, house: House, cast: C
     return Stage(tell, home, settings, house, cast, pins, Wallet(house.origin))
 
 
-def _how_to_go_on(stage: Stage, told: story.Told, server: subprocess.Popen[bytes], *, once: bool) -> None:
-    """Commands and addresses that work on what the story leaves."""
+def _what_to_try(stage: Stage, told: story.Told, how: Telling) -> None:
+    """Commands that work on what the story leaves."""
     tell, home, files = stage.tell, stage.home, stage.cast.files
     third = stage.citizens[2].folder
     offline = [
@@ -206,18 +233,33 @@ def _how_to_go_on(stage: Stage, told: story.Told, server: subprocess.Popen[bytes
     ]
     tell.gap()
     tell.line("after.try")
-    for words in offline if once else (*offline, *online):
+    kept = offline[:1] if how.own_database else offline
+    for words in kept if how.once else (*offline, *online):
         tell.command(chengxin(home, *words))
     tell.gap()
-    if once:
-        tell.line("server.again")
-        tell.command(chengxin(home, "serve"))
-        return
-    tell.line("server.running", pid=server.pid, log=shown(home.server_log))
+
+
+def _tell_running(stage: Stage, server: subprocess.Popen[bytes], how: Telling) -> None:
+    """Addresses of the server that goes on, and how to stop it."""
+    tell = stage.tell
+    tell.line("server.running", pid=server.pid, log=shown(stage.home.server_log))
     for url in _urls(stage.settings):
         tell.command(url)
+    if how.own_database:
+        tell.line("server.here")
+        return
     tell.line("server.stop")
     tell.command(f"kill {server.pid}")
+
+
+def _tell_the_end(tell: Narrator, home: Home, how: Telling) -> None:
+    """What is left where nothing runs any more."""
+    if how.own_database:
+        tell.line("server.gone", home=shown(home.path))
+    elif how.once:
+        tell.line("server.once", home=shown(home.path))
+        tell.line("server.again")
+        tell.command(chengxin(home, "serve"))
 
 
 def _urls(settings: Settings) -> Iterator[str]:

@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 import httpx
@@ -27,7 +28,9 @@ READY_S: Final = 60.0
 STOP_S: Final = 40.0
 """Longer than gunicorn's own grace (20 s) for requests that are running."""
 ATTEMPTS: Final = 3
+COMMAND_S: Final = 120.0
 _POLL_S: Final = 0.05
+_WATCH_S: Final = 1.0
 _LOOPBACKS: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
@@ -80,6 +83,17 @@ def _free_port(ipv6: bool) -> int:
 def command(home: Home, *words: str) -> list[str]:
     """A `chengxin` command on this home, run by this very interpreter."""
     return [sys.executable, "-m", "gateway.cli", "--home", str(home.path), *words]
+
+
+def run(words: list[str]) -> str:
+    """Run a command of ours and give back what it printed; its own error line when it fails."""
+    done = subprocess.run(  # noqa: S603  our own commands, no shell
+        words, capture_output=True, text=True, timeout=COMMAND_S, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise DemoFailed(said[-1].removeprefix("chengxin: ") if said else "a command failed without a word")
+    return done.stdout
 
 
 def start(home: Home) -> subprocess.Popen[bytes]:
@@ -186,3 +200,17 @@ def stop(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)  # its own session: nobody else is in the group
         server.wait()
+
+
+def wait_until_stopped(server: subprocess.Popen[bytes]) -> None:
+    """Wait until somebody stops this command, by Ctrl-C or SIGTERM, or the server ends."""
+    stopped = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        while not stopped.wait(_WATCH_S) and server.poll() is None:
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

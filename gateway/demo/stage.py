@@ -18,7 +18,7 @@ from gateway.config import Settings
 from gateway.demo.failure import DemoFailed
 from gateway.demo.home import Home
 from gateway.demo.narrator import Narrator
-from gateway.demo.parties import PARTIES, Cast, Citizen, Name
+from gateway.demo.parties import COURT, PARTIES, Cast, Citizen, Name
 from gateway.house import House
 from gateway.http.problems import problem
 
@@ -52,13 +52,20 @@ class Stage:
 
     def institution(self, uscc: str | None, registered: str | None) -> str:
         """An institution's name in the story's language; as it is registered, when the story has none."""
-        known = next((party for party in PARTIES if party.uscc == uscc), None)
+        known = next((party for party in (*PARTIES, COURT) if party.uscc == uscc), None)
         return registered or uscc or "" if known is None else self.name(known)
 
     def purpose(self, code: str) -> str:
-        """A purpose's title in the story's language."""
-        found = self.house.policy.purpose(code)
+        """A purpose's title in the story's language; a statute's own purpose is called as the statute is."""
+        policy = self.house.policy
+        of_statute = (statute for statute in policy.statutes if statute.purpose == code)
+        found = policy.purpose(code) or next(of_statute, None)
         return code if found is None else self.tell.pick(found.en, found.zh)
+
+    def statute(self, code: str) -> str:
+        """A statute as it is cited."""
+        found = self.house.policy.statute(code)
+        return code if found is None else self.tell.pick(found.en, f"《{found.law}》{found.article}")
 
     def category(self, code: str) -> str:
         """A category's title in the story's language."""

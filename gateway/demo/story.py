@@ -10,15 +10,14 @@ import io
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from consent.catalogue import Field
 from gateway.cli.common import progress
 from gateway.client import Access, Answer, ConsentRequested, Person, Recorded, Terms
 from gateway.demo.applicants import import_file
-from gateway.demo.copies import back_up
 from gateway.demo.data import demo_text
+from gateway.demo.database import Kept, keep
 from gateway.demo.parties import BANK, DAY_MS, REGISTRAR, Citizen, make_citizen, write_private_file
 from gateway.demo.people import Person as Invented
 from gateway.demo.stage import Stage, accepted, refused, shown
@@ -46,7 +45,7 @@ BEFORE_WITHDRAWAL: Final = "before-withdrawal.db"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the first half leaves for the second: consents by id, entries by index."""
+    """What the first half leaves for the second: consents by id, entries by index, an older database."""
 
     consent: str
     granted_at: int
@@ -54,6 +53,7 @@ class Told:
     refused_at: int
     withdrawn_at: int
     live_consent: str
+    before_withdrawal: Kept
 
 
 def import_records(stage: Stage) -> tuple[Invented, ...]:
@@ -118,6 +118,7 @@ def life_of_a_consent(stage: Stage) -> Told:
     answer = _query(stage, request.consent_id)
     refused_at = _beyond(stage, request.consent_id)
     _accesses(stage, citizen)
+    before = keep(stage.settings, stage.home.insider / BEFORE_WITHDRAWAL)
     withdrawn = _withdraw(stage, citizen, request.consent_id)
     _again(stage, request.consent_id)
     return Told(
@@ -127,6 +128,7 @@ def life_of_a_consent(stage: Stage) -> Told:
         refused_at=refused_at,
         withdrawn_at=withdrawn,
         live_consent=granted[1],
+        before_withdrawal=before,
     )
 
 
@@ -250,12 +252,19 @@ def _accesses(stage: Stage, citizen: Citizen) -> None:
     tell = stage.tell
     tell.chapter("accesses")
     tell.line("accesses.doing", citizen=citizen.person.name)
+    seen = tell_accesses(stage, citizen)
+    tell.line("accesses.done", count=len(seen), proofs=sum(access.proven for access in seen))
+
+
+def tell_accesses(stage: Stage, citizen: Citizen, *, last: int = 0) -> tuple[Access, ...]:
+    """What a citizen reads of who looked, a line an entry: all of it, or its `last` entries."""
     with stage.citizen(citizen) as client:
         seen = accepted(client.accesses())
-    for access in seen:
+    for access in seen[-last:]:
         when = access.at[:19].replace("T", " ") + " UTC"
-        tell.item(tell.text("accesses.line", index=f"{access.index:>4}", at=when, what=_seen(stage, access)))
-    tell.line("accesses.done", count=len(seen), proofs=sum(access.proven for access in seen))
+        told = _seen(stage, access)
+        stage.tell.item(stage.tell.text("accesses.line", index=f"{access.index:>4}", at=when, what=told))
+    return seen
 
 
 def _seen(stage: Stage, access: Access) -> str:
@@ -265,6 +274,7 @@ def _seen(stage: Stage, access: Access) -> str:
         {
             "institution": stage.institution(access.institution, access.institution_name),
             "purpose": stage.purpose(access.purpose or ""),
+            "statute": stage.statute(access.statute or ""),
             "categories": stage.categories(access.categories),
             "reason": stage.why(access.reason or ""),
         },
@@ -272,9 +282,7 @@ def _seen(stage: Stage, access: Access) -> str:
 
 
 def _withdraw(stage: Stage, citizen: Citizen, consent: str) -> int:
-    """Withdraw; the database as it was a moment before is kept for the insider."""
     tell = stage.tell
-    back_up(stage.settings.database_file, before_withdrawal(stage))
     tell.chapter("withdraw")
     tell.line("withdraw.doing", citizen=citizen.person.name)
     body = stage.wallet.sign_withdrawal_of(consent, stage.house.origin, citizen.key)
@@ -282,11 +290,6 @@ def _withdraw(stage: Stage, citizen: Citizen, consent: str) -> int:
         index = accepted(client.withdraw(body)).signed.receipt.index
     tell.line("withdraw.done", index=index)
     return index
-
-
-def before_withdrawal(stage: Stage) -> Path:
-    """Where the database of before the withdrawal lies."""
-    return stage.home.insider / BEFORE_WITHDRAWAL
 
 
 def _again(stage: Stage, consent: str) -> None:

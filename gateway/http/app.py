@@ -27,8 +27,9 @@ from gateway.errors import (
     Undelivered,
 )
 from gateway.http.auth import UnknownKey, count_refusal
+from gateway.http.flood import Flood, TooManyBadSignatures, source_address
 from gateway.http.guards import Api
-from gateway.http.routes import citizens, consents, ledger, queries, system
+from gateway.http.routes import citizens, consents, docs, ledger, queries, system
 from gateway.http.signature import SignatureRefused
 from gateway.http.wire import MalformedBody, problem_reply
 from gateway.ids import new_uuid
@@ -51,6 +52,10 @@ _HTTP_STATUS = {
     415: "unsupported-media-type",
 }
 
+TOO_MANY = "too-many-bad-signatures"
+BAD_PROOFS = frozenset({"bad-proof", "bad-certificate"})
+_DECIDED = frozenset({403, 404, 409})  # and it took a leaf, or at least the nonce, to say so
+
 log = structlog.get_logger(__name__)
 
 
@@ -61,31 +66,60 @@ def create_app(house: House, publishing: PublishingThread) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a route answers what it was registered for
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    api = Api(app, house, publishing)
-    for noun in (queries, consents, citizens, ledger, system):
+    settings = house.settings
+    flood = Flood(settings.bad_signatures_per_minute, house.clock)
+    api = Api(app, house, publishing, flood)
+    for noun in (queries, consents, citizens, ledger, system, docs):
         noun.register(api)
     app.register_error_handler(Exception, problem_of)
     app.before_request(lambda: _begin(house))
-    app.after_request(_finish)
+    app.after_request(lambda response: _finish(response, flood))
     return app
 
 
 def problem_of(error: Exception) -> Response:
     """The problem that answers an error."""
+    return _unauthenticated(error) or _rejected(error) or _failed(error)
+
+
+def _unauthenticated(error: Exception) -> Response | None:
+    """Whoever sent it is not believed, or not heard."""
     match error:
         case SignatureRefused():
-            count_refusal(error.problem)
+            _refuse(error.problem)
             return problem_reply(error.problem, extra={"why": error.why.value})
         case UnknownKey():
-            count_refusal("unknown-key")
+            _refuse("unknown-key")
             return problem_reply("unknown-key")
         case ReplayedNonce():
-            count_refusal("replayed-nonce")
+            _refuse("replayed-nonce")
             return problem_reply("replayed-nonce")
+        case TooManyBadSignatures():
+            count_refusal(TOO_MANY)
+            g.turned_away = True
+            return problem_reply(TOO_MANY, retry_after=error.retry_after)
+        case _:
+            return None
+
+
+def _rejected(error: Exception) -> Response | None:
+    """The request is at fault."""
+    match error:
         case MalformedBody():
             return problem_reply(error.problem, extra={"field": error.field})
         case Rejected():
+            if g.get("proves") and error.problem in BAD_PROOFS:
+                _refuse(error.problem)
             return problem_reply(error.problem)
+        case HTTPException():
+            return _http_problem(error)
+        case _:
+            return None
+
+
+def _failed(error: Exception) -> Response:
+    """The gateway is at fault, or what it stands on."""
+    match error:
         case Undelivered():
             return problem_reply("undelivered", extra={"index": error.index})
         case EvidenceBroken():
@@ -99,8 +133,6 @@ def problem_of(error: Exception) -> Response:
         case LedgerUnavailable() | LogBusy() | sa.exc.DBAPIError():
             log.error("ledger.unavailable", error=type(error).__name__)
             return problem_reply("ledger-unavailable")
-        case HTTPException():
-            return _http_problem(error)
         case _:
             log.error("request.failed", error=type(error).__name__, route=_route(), where=_where(error))
             return problem_reply("internal")
@@ -114,18 +146,29 @@ def _http_problem(error: HTTPException) -> Response:
     return response
 
 
+def _refuse(problem: str) -> None:
+    """Count a request that was not authenticated, for the metrics and against its address."""
+    count_refusal(problem)
+    g.bad = True
+
+
 def _begin(house: House) -> None:
     g.began = time.perf_counter()
     g.request_id = new_uuid(house.random)
+    g.source = source_address(request, house.settings.trusted_proxies)
 
 
-def _finish(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+def _finish(response: Response, flood: Flood) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = g.request_id
+    _weigh(response, flood)
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
     route, status = _route(), response.status_code
     metrics.REQUESTS.labels(route, str(status)).inc()
+    if g.get("turned_away") or (g.get("flooded") and g.get("bad")):
+        return response  # a flood is counted, it does not fill the log as well
     log.info(
         "request",
         request_id=g.request_id,
@@ -135,6 +178,16 @@ def _finish(response: Response) -> Response:
         ms=round((time.perf_counter() - g.began) * 1000, 1),
     )
     return response
+
+
+def _weigh(response: Response, flood: Flood) -> None:
+    """Count the request for or against its address. Only one that spent its nonce speaks for it."""
+    if g.get("turned_away"):
+        flood.turned_away()
+    elif g.get("bad"):
+        flood.count_bad(g.source)
+    elif g.get("keyid") and (response.status_code < 400 or response.status_code in _DECIDED):
+        flood.count_good(g.source, g.keyid)
 
 
 def _where(error: Exception) -> list[str]:

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from gateway.house import House
 
 
+# Built once: building a statement costs more than running it.
+_OPERATOR = sa.select(operators.c.operator, operators.c.institution, operators.c.jwk).where(
+    operators.c.kid == sa.bindparam("keyid")
+)
+
+
 class UnknownKey(GatewayError):
     """The key that a request names is registered for nobody here."""
 
@@ -46,11 +52,7 @@ def authenticate_operator(house: House, request: Request) -> Signer:
     """The operator whose key signed this request. `SignatureRefused` or `UnknownKey`."""
     parsed = parse_signature(request.method, request.headers)
     with house.read() as conn:
-        row = conn.execute(
-            sa.select(operators.c.operator, operators.c.institution, operators.c.jwk).where(
-                operators.c.kid == parsed.keyid
-            )
-        ).one_or_none()
+        row = conn.execute(_OPERATOR, {"keyid": parsed.keyid}).one_or_none()
     if row is None:
         raise UnknownKey
     _verify(house, request, parsed, _public_key(row.jwk), TAG_INSTITUTION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,10 +62,15 @@ def reply(members: Mapping[str, Any], status: int = 200) -> Response:
 
 
 def problem_reply(
-    name: str, receipt: str | None = None, extra: Mapping[str, str | int] | None = None
+    name: str,
+    receipt: str | None = None,
+    extra: Mapping[str, str | int] | None = None,
+    retry_after: int | None = None,
 ) -> Response:
-    """A problem of the table."""
+    """A problem of the table. `retry_after` is in seconds, where the table cannot know it."""
     found = problem(name)
+    if retry_after is not None:
+        found = replace(found, retry_after=retry_after)
     response = Response(found.to_json(receipt, extra), found.status, content_type=MEDIA_TYPE)
     response.headers.update(found.headers())
     return response

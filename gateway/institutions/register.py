@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from gateway import rows
 from gateway.errors import Rejected
 from gateway.ids import new_operator_id
-from gateway.institutions.published import publish_key
+from gateway.institutions.published import publish_encryption_key, publish_key
 from gateway.institutions.standing import standing_row
 from gateway.tables import institutions, operators
 from keys.blind import canonical_uscc
 from keys.canonical import canonical
 from keys.instant import format_instant
+from keys.sealing import parse_x25519_jwk
 from keys.signing import Jwk, PublicKey, thumbprint
 from ledger.log import Entry
 
@@ -40,13 +41,16 @@ SECTOR_ROLES: dict[str, frozenset[str]] = {
 }
 """Which roles an institution of each sector may have; operators have roles of their institution."""
 
-EXCLUSIVE = ({"admin", "query"}, {"admin", "audit"})
+EXCLUSIVE = ({"admin", "query"}, {"admin", "audit"}, {"admin", "approve"})
 """Roles that no operator has together: who administers reads nobody's data."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewInstitution:
-    """An institution to register. A registrar brings its Ed25519 key, a regulator its X25519 key."""
+    """An institution to register. A registrar brings its Ed25519 key, a regulator its X25519 key.
+
+    One that queries may bring an X25519 key (public JWK) of its own, which its answers are encrypted to.
+    """
 
     institution: str
     name: str
@@ -54,6 +58,7 @@ class NewInstitution:
     roles: tuple[str, ...]
     registrar_key: PublicKey | None = None
     regulator_key: Jwk | None = None
+    encryption_key: Jwk | None = None
 
 
 def add_institution(house: House, new: NewInstitution) -> Entry:
@@ -75,8 +80,18 @@ def _check(new: NewInstitution) -> None:
         raise Rejected("malformed-body", "a registrar, and nobody else, is registered with its registrar key")
     if (new.regulator_key is not None) != (new.sector == "regulator"):
         raise Rejected("malformed-body", "a regulator, and nobody else, is registered with its sealing key")
+    if new.encryption_key is not None:
+        _check_encryption(new.encryption_key, set(new.roles))
     if not new.name.strip() or len(new.name) > 120 or not new.name.isprintable():
         raise Rejected("malformed-body", "an institution has a printable name of at most 120 characters")
+
+
+def _check_encryption(key: Jwk, roles: set[str]) -> None:
+    if "query" not in roles:
+        raise Rejected(
+            "malformed-body", "only an institution that queries is answered: it alone has such a key"
+        )
+    parse_x25519_jwk(key)
 
 
 def _add_institution(tx: Transaction, new: NewInstitution) -> Entry:
@@ -102,7 +117,20 @@ def _add_institution(tx: Transaction, new: NewInstitution) -> Entry:
         publish_key(tx, "registrar", new.registrar_key.jwk, new.registrar_key.kid, new.institution)
     if new.regulator_key is not None:
         publish_key(tx, "regulator", new.regulator_key, thumbprint(new.regulator_key), new.institution)
+    if new.encryption_key is not None:
+        publish_encryption_key(tx, new.institution, new.encryption_key)
     return entry
+
+
+def set_encryption_key(house: House, institution: str, key: Jwk) -> Entry:
+    """Have answers to an institution encrypted to this X25519 key (public JWK) from here on, to no other."""
+
+    def act(tx: Transaction) -> Entry:
+        row = standing_row(tx, institutions, institution)
+        _check_encryption(key, set(row["roles"].split()))
+        return publish_encryption_key(tx, institution, key)
+
+    return house.transact(act, seals=False)
 
 
 def add_operator(house: House, institution: str, key: PublicKey, roles: Sequence[str]) -> tuple[str, Entry]:
@@ -110,7 +138,8 @@ def add_operator(house: House, institution: str, key: PublicKey, roles: Sequence
     wanted = set(roles)
     if any(pair <= wanted for pair in EXCLUSIVE):
         raise Rejected(
-            "malformed-body", "an administrator cannot query or audit: give one operator one of these roles"
+            "malformed-body",
+            "an administrator cannot query, approve or audit: give one operator one of these roles",
         )
     if key.alg != "Ed25519":
         raise Rejected("malformed-body", "an operator signs requests with an Ed25519 key")
@@ -119,7 +148,8 @@ def add_operator(house: House, institution: str, key: PublicKey, roles: Sequence
 
 def _add_operator(tx: Transaction, institution: str, key: PublicKey, roles: set[str]) -> tuple[str, Entry]:
     owner = standing_row(tx, institutions, institution)
-    allowed = set(owner["roles"].split()) | {"admin"}
+    own = set(owner["roles"].split())
+    allowed = own | {"admin"} | ({"approve"} if "query" in own else set())
     if not roles or not roles <= allowed:
         raise Rejected(
             "malformed-body", f"{institution} allows its operators the roles {', '.join(sorted(allowed))}"
@@ -212,12 +242,12 @@ def listed(house: House, noun: str) -> list[dict[str, Any]]:
     """All institutions or operators with their standing, in the order of their ids."""
     table = _table(noun)
     with house.read() as conn:
-        found = conn.execute(sa.select(table).order_by(table.c[noun])).mappings()
+        found = conn.execute(sa.select(table)).mappings().all()
         return [
             {
                 **{name: row[name] for name in row if name not in ("mac", "jwk", "kid")},
                 "roles": row["roles"].split(),
                 "until": None if row["until"] is None else format_instant(row["until"]),
             }
-            for row in found
+            for row in sorted(found, key=lambda row: str(row[noun]))  # not by the database's collation
         ]

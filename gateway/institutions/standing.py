@@ -27,7 +27,9 @@ def standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> dict[st
     known = {}
     for row in rows.read_evident(tx.conn, table, key, ids, tx.house.shard):
         if rows.is_evident(tx.house.custody, table, row):
-            known[row[key]] = Standing(row["state"], row["until"], frozenset(row["roles"].split()))
+            known[row[key]] = Standing(
+                row["state"], row["until"], frozenset(row["roles"].split()), row.get("sector", "")
+            )
         else:
             metrics.EVIDENCE_BROKEN.labels(table.name).inc()
             log.error("evidence.broken", table=table.name, key=row[key])

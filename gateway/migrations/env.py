@@ -1,20 +1,20 @@
-"""Alembic's environment: online only, on the URL handed in by `gateway.db.migrate`.
+"""Alembic's environment: online only, on the engine handed in by `gateway.db.migrate_on`.
 
-On SQLite a migration opens its transaction itself, so that DDL is undone as one when a step fails.
+DDL is undone as one when a step fails: on SQLite because the transaction is opened here, on PostgreSQL because
+it is transactional there. On PostgreSQL a second migration waits for the first.
 """
 
 from alembic import context
 
 from gateway import tables  # noqa: F401  registers the gateway's tables on the metadata
-from gateway.db import open_engine, writing
+from gateway.db import writing
 from ledger.tables import metadata
 
-engine = open_engine(context.config.attributes["url"])
-try:
-    with writing(engine) as connection:
-        context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
-        with context.begin_transaction():
-            context.run_migrations()
-        connection.commit()
-finally:
-    engine.dispose()
+engine = context.config.attributes["engine"]
+with writing(engine) as connection:
+    if engine.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('chengxin migrations'))")
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()

@@ -54,8 +54,7 @@ def find_by_kid(house: House, conn: sa.Connection, kid: str) -> Citizen | None:
     if row is None or row["subject"] == house.decoy.subject:
         return None
     subject = find_by_id(house, conn, row["subject"])
-    jwk = parse_canonical(subject.link.open("citizen_keys", "jwk", lookup, row["jwk"]))
-    return Citizen(subject, parse_public_jwk(jwk), dict(row))
+    return Citizen(subject, open_key(subject.link, dict(row)), dict(row))
 
 
 def key_of(house: House, conn: sa.Connection, subject: Subject) -> dict[str, Any] | None:
@@ -117,6 +116,9 @@ def enrol(tx: Transaction, certificate: Certificate, citizen_number: str) -> Enr
     taken = tx.conn.scalar(sa.select(citizen_keys.c.subject).where(citizen_keys.c.kid_lookup == lookup))
     if held is not None or taken is not None:
         raise Rejected("second-key", "this person has a live key already, or this key is another person's")
+    wait = tx.policy.enrolment.wait_ms(enrolment.assurance, second=False)
+    if enrolment.effective - enrolment.at < wait:
+        raise Rejected("bad-certificate", "the key is to take effect sooner than the policy allows")
     return _record(tx, subject, certificate, enrolment)
 
 
@@ -156,6 +158,11 @@ def _record(
     protected = tx.protect(citizen_keys, row, entry)
     tx.conn.execute(citizen_keys.insert(), protected)
     return Enrolled(subject, protected, entry)
+
+
+def open_key(link: DataKey, row: Mapping[str, Any]) -> PublicKey:
+    """The citizen's public key, out of one row of `citizen_keys`."""
+    return parse_public_jwk(parse_canonical(link.open("citizen_keys", "jwk", row["kid_lookup"], row["jwk"])))
 
 
 def open_certificate(link: DataKey, row: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,8 @@
 
 Invariant: reading is an entry too (`subject.read`), committed before anything leaves; what is
 shown is everything that stands under the citizen's tag, refusals included, so that nothing
-that happened is hidden from them.
+that happened is hidden from them. A query whose notice a statute defers (延期告知) stands under a tag of its
+own until `query.unsealed` names it; from then on all its leaves are shown with that one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from gateway.tables import grants
 from gateway.transaction import Nonce
 from keys.canonical import b64u
 from keys.instant import format_instant
+from ledger.bodies import QueryUnsealed
 from ledger.entries import parse_leaf
 from ledger.log import Entry
 from ledger.tables import ledger_leaves
@@ -95,12 +97,46 @@ def accesses(house: House, publishing: PublishingThread, citizen: Citizen, after
             .limit(PAGE + 1)
         ).all()
         names = named(conn)
-    shown = [
-        {**_told(row.leaf, names), "proof": proof_of(house, published, row.idx).decode()}
-        for row in found[:PAGE]
-    ]
+        joined = _joined(house, conn, [row.leaf for row in found[:PAGE]], published.checkpoint.size)
+
+    def proved(index: int, leaf: bytes) -> dict[str, Any]:
+        return {**_told(leaf, names), "proof": proof_of(house, published, index).decode()}
+
+    shown = []
+    for row in found[:PAGE]:
+        with_it = [proved(*one) for one in joined.get(row.idx, ())]
+        shown.append(proved(row.idx, row.leaf) | ({"joined": with_it} if with_it else {}))
     page: dict[str, Any] = {"type": "chengxin/accesses/v1", "accesses": shown}
     return page | ({"next": after + PAGE} if len(found) > PAGE else {})
+
+
+def _joined(
+    house: House, conn: sa.Connection, shown: list[bytes], size: int
+) -> dict[int, list[tuple[int, bytes]]]:
+    """By index of a `query.unsealed` among `shown`: the leaves of the query it names, in order, with indexes.
+
+    Statements are the same whether there are any, so that nothing is told before it is time.
+    """
+    leaves = ledger_leaves.c
+    named = {
+        leaf.body.of: leaf.index for leaf in map(parse_leaf, shown) if isinstance(leaf.body, QueryUnsealed)
+    }
+    tags = {
+        row.tag: named[row.idx]
+        for row in conn.execute(
+            sa.select(leaves.idx, leaves.tag).where(leaves.shard == house.shard, leaves.idx.in_(list(named)))
+        )
+    }
+    if len(tags) != len(named):
+        raise EvidenceBroken("a leaf unseals a query that is not there")
+    found: dict[int, list[tuple[int, bytes]]] = {index: [] for index in tags.values()}
+    for row in conn.execute(
+        sa.select(leaves.idx, leaves.tag, leaves.leaf)
+        .where(leaves.shard == house.shard, leaves.tag.in_(list(tags)), leaves.idx < size)
+        .order_by(leaves.n)
+    ):
+        found[tags[row.tag]].append((row.idx, row.leaf))
+    return found
 
 
 def _told(leaf_bytes: bytes, names: dict[str, str]) -> dict[str, Any]:
@@ -124,8 +160,11 @@ def _told(leaf_bytes: bytes, names: dict[str, str]) -> dict[str, Any]:
         told |= {"institution": institution, "institution_name": names.get(institution, "")}
     for name in ("purpose", "reason", "query", "request", "what"):
         value = getattr(body, name, None)
-        hashed = name == "request" and leaf.type == "query.disclosed"  # there it is a salted hash, no id
+        hashed = name == "request" and leaf.type.startswith("query.")  # there it is a salted hash, no id
         if isinstance(value, str) and not hashed:
             told[name] = value
+    statute = getattr(body, "statute", None)
+    if statute is not None:
+        told["statute"] = statute.code
     categories = getattr(body, "categories", None)
     return told | ({} if categories is None else {"categories": list(categories)})

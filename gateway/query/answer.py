@@ -2,9 +2,9 @@
 
     1 find      the consent that the query names; the citizen's proof and certificate verify (cached)
     2 rule      decided and recorded with the batch, under the head's lock; durable when it returns
-    3 refuse    a refusal has a signed receipt too
+    3 refuse    a refusal has a signed receipt too; what is beyond a quota has none
     4 open      only the revisions that were permitted are decrypted, outside the lock
-    5 minimise  cut to consent, purpose and catalogue (pure)
+    5 minimise  cut to consent, purpose and catalogue, or to a yes or no (pure)
     6 sign      the receipt covers the answer's hash; now it may leave
 
 Invariant: log before release. Nothing leaves before its entry is committed; what fails after the commit is
@@ -18,17 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from consent.decision import Reason
+from consent.asks import Reason
+from consent.predicates import PredicateRule
 from gateway import metrics
 from gateway.errors import ReplayedNonce, Undelivered
 from gateway.query.lookup import look_up
-from gateway.query.minimise import minimise
-from gateway.query.request import Ask, Query, Signer
-from gateway.query.turnstile import Disclosed, rule_batch
+from gateway.query.minimise import Record, minimise
+from gateway.query.predicates import evaluate
+from gateway.query.request import Query, Signer
+from gateway.query.ruled import Disclosed, Refused, Throttled
+from gateway.query.turnstile import rule_batch
+from gateway.records.rows import china_day
 from gateway.records.store import open_revisions
 from gateway.transaction import Transaction
 from keys.canonical import canonical, sha256_hex
 from keys.instant import format_instant
+from keys.jwe import seal_answer
 from ledger.log import Entry
 
 if TYPE_CHECKING:
@@ -39,10 +44,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What leaves: the answer and the receipt that covers it."""
+    """What leaves: the answer and the receipt that covers it; `jwe` in its place for who registered a key."""
 
     answer: dict[str, Any] = field(repr=False)
     receipt: str
+    jwe: str | None = field(default=None, repr=False)
+
+    def members(self) -> dict[str, Any]:
+        """The body of the reply: an institution with an encryption key gets nothing in clear."""
+        said = {"answer": self.answer} if self.jwe is None else {"jwe": self.jwe}
+        return said | {"receipt": self.receipt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +64,64 @@ class Refusal:
     receipt: str
 
 
-def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal:
+def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal | Throttled:
     """Answer one credit query. `ReplayedNonce` for a request seen before, `Undelivered` if it fails late."""
     ask = look_up(house, query, body, signer)  # 1
     ruled = house.lane.submit(rule_batch, ask)  # 2
     if isinstance(ruled, ReplayedNonce):
         raise ruled
-    if not isinstance(ruled, Disclosed):  # 3
+    if isinstance(ruled, Throttled):  # 3
+        return ruled
+    if isinstance(ruled, Refused):
         receipt = house.receipts.of_query(ruled.entry, query.query_id, "refused", reason=ruled.reason.value)
         return Refusal(ruled.reason, receipt)
+    return deliver(house, ruled)
+
+
+def deliver(house: House, ruled: Disclosed) -> Answer:
+    """Steps 4 to 6: open, minimise, sign. `Undelivered`, said in the ledger, when any of them fails."""
     try:
-        return deliver(house, ask, ruled)
+        made = make_answer(house, ruled)
+        jcs = canonical(made)
+        jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
+        receipt = house.receipts.of_query(  # 6
+            ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
+        )
+        return Answer(made, receipt, jwe)
     except Exception as error:  # whatever it was, the ledger must say that the answer did not leave
-        raise _undelivered(house, ask, ruled.entry) from error
+        raise _undelivered(house, ruled) from error
 
 
-def deliver(house: House, ask: Ask, ruled: Disclosed) -> Answer:
-    """Steps 4 to 6: open, minimise, sign."""
+def make_answer(house: House, ruled: Disclosed) -> dict[str, Any]:
+    """What is answered: the same bytes whenever it is made of the same ruling."""
     records = open_revisions(house, ruled.subject, ruled.revisions)  # 4
-    cut = {
+    if ruled.rule is not None:
+        return _yes_or_no(ruled.rule, records, ruled.at)
+    return {
         "type": "chengxin/answer/v1",
-        "query_id": ask.query.query_id,
-        "purpose": ask.query.purpose,
-        "as_of": format_instant(ruled.entry.at),
-        "records": minimise(records, ruled.scope, ruled.entry.at),  # 5
+        "query_id": ruled.query,
+        "purpose": ruled.purpose,
+        "as_of": format_instant(ruled.at),
+        "records": minimise(records, ruled.scope, ruled.at),  # 5
     }
-    digest = sha256_hex(canonical(cut))
-    receipt = house.receipts.of_query(ruled.entry, ask.query.query_id, "disclosed", answer_sha256=digest)  # 6
-    return Answer(cut, receipt)
 
 
-def _undelivered(house: House, ask: Ask, entry: Entry) -> Undelivered:
+def _yes_or_no(rule: PredicateRule, records: list[Record], at: int) -> dict[str, Any]:
+    """The answer to a predicate: the rule's name and text, the day in China, yes or no, and nothing else."""
+    return {
+        "type": "chengxin/predicate-answer/v1",
+        "predicate": rule.name,
+        "rule": {"en": rule.text_en, "zh": rule.text_zh},
+        "as_of": china_day(at).isoformat(),
+        "answer": "yes" if evaluate(rule.name, records, at) else "no",  # 5
+    }
+
+
+def _undelivered(house: House, ruled: Disclosed) -> Undelivered:
     def say(tx: Transaction) -> Entry:
-        return tx.append("query.undelivered", {"of": entry.index}, tag=ask.found.tag)
+        return tx.append("query.undelivered", {"of": ruled.entry.index}, tag=ruled.tag)
 
     metrics.UNDELIVERED.inc()
     said = house.transact(say, seals=False)
-    log.error("query.undelivered", index=entry.index, said=said.index)
-    return Undelivered(entry.index, said.index)
+    log.error("query.undelivered", index=ruled.entry.index, said=said.index)
+    return Undelivered(ruled.entry.index, said.index)

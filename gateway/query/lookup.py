@@ -17,6 +17,7 @@ from gateway.evidence import Evidence
 from gateway.institutions.published import registrar_key
 from gateway.people.citizens import open_certificate
 from gateway.people.subjects import Subject, find_by_tag, identity_of
+from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
@@ -33,8 +34,9 @@ KEYS = sa.select(citizen_keys).where(citizen_keys.c.subject == sa.bindparam("of"
 
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
     """The ask of a query: its consent found and verified, or the decoy's in its place."""
+    mac = body_mac(house.custody, signer.institution, query.query_id, body)
     with house.read() as conn:
-        return Ask(query, body, signer, _find(house, conn, query, signer))
+        return Ask(query, body, signer, _find(house, conn, query, signer), mac)
 
 
 def warm(house: House) -> None:
@@ -59,9 +61,9 @@ def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Fo
         subject = find_by_tag(house, conn, _tag_of(row))
         evidence = _verify(house, conn, row, subject, decoy=not own)
         matches = _matches(house, conn, subject, query.person_check)
-        about = subject.subject
+        about, link = subject.subject, subject.link
     except EvidenceBroken:  # refused under the lock, for this ask alone
-        about, evidence, matches = house.decoy.subject, None, None
+        about, evidence, matches, link = house.decoy.subject, None, None, None
     return Found(
         tag=tag,
         subject=about,
@@ -71,6 +73,7 @@ def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Fo
         effective=evidence.enrolment.effective if evidence is not None else 0,
         person_matches=matches,
         broken=own and evidence is None,
+        link=link,
     )
 
 

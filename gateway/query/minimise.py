@@ -28,8 +28,13 @@ def minimise(records: Iterable[Record], scope: Iterable[str], at: int) -> dict[s
         if record.category in answer and is_shown(record.shown_until, at):
             answer[record.category].append(dict(record.body))
     for found in answer.values():
-        found.sort(key=lambda body: (str(body.get("occurred_on", "")), str(body.get("reference", ""))))
+        found.sort(key=_order)
     return answer
+
+
+def _order(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Source and reference are unique together, so that the same records always stand in the same order."""
+    return tuple(str(body.get(name, "")) for name in ("occurred_on", "reference", "source"))
 
 
 def is_shown(shown_until: int | None, at: int) -> bool:

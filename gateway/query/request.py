@@ -8,21 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from consent.document import Consent
+from gateway.keyring import DataKey
 from gateway.transaction import Nonce
 
 # `\Z`, not `$`: the latter lets a final newline through, which no leaf can hold.
 Uuid = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 PurposeCode = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{2}\Z")]
 CategoryCode = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
-Categories = Annotated[tuple[CategoryCode, ...], msgspec.Meta(min_length=1, max_length=32)]
-AnswerKind = Annotated[str, msgspec.Meta(pattern=r"\A(report|predicate:[a-z0-9-]{1,48})\Z")]
+Categories = Annotated[
+    tuple[CategoryCode, ...],
+    msgspec.Meta(
+        min_length=1,
+        max_length=32,
+        description="ascending, each once",
+        extra_json_schema={"uniqueItems": True},
+    ),
+]
+AnswerKind = Annotated[str, msgspec.Meta(pattern=r"\A(report|predicate:[a-z][a-z0-9-]{0,47})\Z")]
 CitizenNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+StatuteCode = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9-]{0,47}\Z")]
+DocumentNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CaseRef = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
@@ -44,23 +55,44 @@ class Person(Body, frozen=True):
     name: PersonName | None = None
 
 
+class Statute(Body, frozen=True):
+    """The statute (法定查询) a query names: its code in the policy, and the number of the ordering document.
+
+    `defer` asks that the person sees the query later only, where the statute allows that.
+    """
+
+    code: StatuteCode
+    document: DocumentNumber
+    defer: bool = False
+
+
 class Query(Body, frozen=True):
-    """`POST /v1/queries`."""
+    """`POST /v1/queries`. A statute needs `person_check`: nothing else says whom the query is about."""
 
     query_id: Uuid
     purpose: PurposeCode
     categories: Categories
     answer: AnswerKind
     consent_id: Uuid | None = None
-    statute: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,48}\Z")] | None = None
+    statute: Statute | None = None
     person_check: Person | None = None
     case_ref: CaseRef | None = None
 
     def __post_init__(self) -> None:
         if (self.consent_id is None) == (self.statute is None):
             raise ValueError("name exactly one of consent_id and statute")
+        if self.statute is not None and self.person_check is None:
+            raise ValueError("a query under a statute names its person")
         if list(self.categories) != sorted(set(self.categories)):
             raise ValueError("categories must be sorted and without duplicates")
+
+
+class Approval(Body, frozen=True):
+    """`POST /v1/queries/{id}/approval`: another person's word on a statutory query, by the request's hash."""
+
+    query_id: Uuid
+    request_sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    decision: Literal["approve", "deny"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +115,7 @@ class Found:
 
     `consent` is None where there is none for this asker; `tag` is the person's even then, if there is a
     person, so that the citizen sees the attempt. `stored` is the ciphertext that was verified, compared
-    under the lock.
+    under the lock. `link` is the data key of whose consent it is, the decoy's too; None where that is broken.
     """
 
     tag: bytes
@@ -94,13 +126,15 @@ class Found:
     effective: int
     person_matches: bool | None
     broken: bool
+    link: DataKey | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One query on its way through the turnstile."""
+    """One query on its way through the turnstile; the same request sent again has the same `body_mac`."""
 
     query: Query
     body: Mapping[str, Any] = field(repr=False)
     signer: Signer
     found: Found
+    body_mac: bytes

@@ -39,5 +39,6 @@ def open_revisions(house: House, subject: bytes, revisions: Iterable[sa.Row[Any]
 
 
 def revisions_of(conn: sa.Connection, subject: bytes) -> list[sa.Row[Any]]:
-    """All stored revisions of one person, in the order of their leaves."""
-    return list(conn.execute(sa.select(records).where(records.c.subject == subject).order_by(records.c.idx)))
+    """All stored revisions of one person, in the order of their leaves, those of one leaf by their ids."""
+    in_order = (records.c.idx, records.c.record)
+    return list(conn.execute(sa.select(records).where(records.c.subject == subject).order_by(*in_order)))

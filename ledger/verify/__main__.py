@@ -76,8 +76,12 @@ def _scope(summary: Summary) -> dict[str, list[str]]:
     checked = [
         "checkpoint signature, tiles, root, chain and each person's chain",
         "every answer replayed against consent, standing, policy and count",
+        "every statutory answer against its statute, its approval by another operator, and its deadlines",
+        "every ask counted against the quotas of its time",
     ]
     missing = []
+    if summary.deferred:
+        missing.append(f"{summary.deferred} deferred statutory queries: their persons are not told yet")
     if summary.opened is None:
         missing.append(f"{_PROOFS} (no --regulator-key: proofs were not opened)")
     else:

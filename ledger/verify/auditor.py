@@ -55,7 +55,8 @@ class Trust:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What was found in order. `root` is hex; `opened` and `not_ours` count sealed details, None without a
-    key; `kept` counts the earlier checkpoints that the log continues.
+    key; `kept` counts the earlier checkpoints that the log continues, `deferred` the statutory queries that
+    their persons are not told of yet.
     """
 
     origin: str
@@ -66,6 +67,7 @@ class Summary:
     opened: int | None
     not_ours: int | None
     kept: int
+    deferred: int
 
 
 def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total: None) -> Summary:
@@ -104,6 +106,7 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         opened=None if opener is None else opener.opened,
         not_ours=None if opener is None else opener.not_ours,
         kept=len(trust.kept),
+        deferred=len(world.deferred),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ledger.bodies import Body, PolicyChanged
 from ledger.entries import Leaf
 from ledger.members import ZERO_HASH
+from ledger.verify import statutes as st
 from ledger.verify.rules import Rule
 from ledger.verify.state import Subject, World
 
@@ -93,6 +94,8 @@ CHAIN = (
     Rule("closed-last", _closed_last),
     Rule("subject-number", _subject_number),
     Rule("subject-prev", _subject_prev),
+    st.COVERT_TAG,
+    st.UNSEALED_IN_TIME,
     Rule("policy-in-force", _policy),
     Rule("sealing-announced", _sealing_announced),
     Rule("sealing-current", _sealing_current),

@@ -16,13 +16,15 @@ from ledger.bodies import (
     ConsentGranted,
     ConsentWithdrawn,
     QueryDisclosed,
+    QueryPredicate,
     SubjectEnrolled,
 )
 from ledger.entries import Leaf
 from ledger.verify.rules import Rule
 from ledger.verify.state import Grant, Request, Subject, World
 
-Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed
+Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate
+UnderGrant: TypeAlias = ConsentWithdrawn | QueryDisclosed | QueryPredicate
 
 
 def subject_of(leaf: Leaf, world: World) -> Subject:
@@ -155,23 +157,18 @@ def _retention(_: Leaf, body: ConsentGranted, world: World) -> str | None:
     )
 
 
-def _answer_offered(_: Leaf, body: ConsentGranted, world: World) -> str | None:
-    offered = body.answer in world.policy.usable[body.purpose].answers
-    return None if offered else "the policy does not offer this kind of answer for the purpose"
-
-
-def _grant_exists(_: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) -> str | None:
+def _grant_exists(_: Leaf, body: UnderGrant, world: World) -> str | None:
     return None if body.grant in world.grants else "no earlier leaf is the consent that this one names"
 
 
-def _grant_subject(leaf: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) -> str | None:
-    if world.grants[body.grant].subject is subject_of(leaf, world):
+def _grant_subject(leaf: Leaf, body: UnderGrant, world: World) -> str | None:
+    if world.granted(body.grant).subject is subject_of(leaf, world):
         return None
     return "the consent is another person's"
 
 
-def _grant_live(_: Leaf, body: ConsentWithdrawn | QueryDisclosed, world: World) -> str | None:
-    return "the consent was withdrawn before" if world.grants[body.grant].withdrawn else None
+def _grant_live(_: Leaf, body: UnderGrant, world: World) -> str | None:
+    return "the consent was withdrawn before" if world.granted(body.grant).withdrawn else None
 
 
 REGISTRAR_ACTS = Rule("registrar-acts", _registrar_acts)
@@ -194,7 +191,6 @@ RECIPIENT_KNOWN = Rule("recipient-known", _recipient_known)
 VALIDITY = Rule("validity", _validity)
 USES_ALLOWED = Rule("uses-allowed", _uses)
 RETENTION_ALLOWED = Rule("retention-allowed", _retention)
-ANSWER_OFFERED = Rule("answer-offered", _answer_offered)
 GRANT_EXISTS = Rule("grant-exists", _grant_exists)
 GRANT_SUBJECT = Rule("grant-subject", _grant_subject)
 GRANT_LIVE = Rule("grant-live", _grant_live)

@@ -30,28 +30,37 @@ class Requested(Details, frozen=True):
 
 
 class Granted(Details, frozen=True):
-    """`consent.granted`."""
+    """`consent.granted`; the proof is a compact JWS, or the kept set of a passkey's assertion."""
 
     document: Object
-    proof: str
+    proof: str | Object
     commitment_salt: str
     certificate: Object
 
 
 class Withdrawn(Details, frozen=True):
-    """`consent.withdrawn`."""
+    """`consent.withdrawn`; the proof as of a grant."""
 
     document: Object
-    proof: str
+    proof: str | Object
 
 
-class Disclosed(Details, frozen=True):
-    """`query.disclosed`."""
+class Asked(Details, frozen=True):
+    """`query.pending`."""
+
+    request: Object
+    request_salt: str
+    document_salt: str
+
+
+class Answered(Details, frozen=True):
+    """`query.disclosed`, `query.predicate`; `document_salt` under a statute, and only there."""
 
     request: Object
     request_salt: str
     revisions: list[str]
     revisions_salt: str
+    document_salt: str | None = None
 
 
 class Refused(Details, frozen=True):

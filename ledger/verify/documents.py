@@ -43,11 +43,11 @@ from ledger.members import (
 SALT_SIZE = 16
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A closed document: an unknown or missing member is refused."""
 
 
-class Notice(_Document, frozen=True):
+class Notice(Document, frozen=True):
     """The text that the citizen saw: its language, template and SHA-256."""
 
     language: str
@@ -55,7 +55,7 @@ class Notice(_Document, frozen=True):
     sha256: Hex32
 
 
-class ConsentTemplate(_Document, frozen=True):
+class ConsentTemplate(Document, frozen=True):
     """What an institution asks a citizen to sign: a consent whose `subject` is left to the wallet."""
 
     type: Literal["chengxin/consent/v1"]
@@ -80,7 +80,7 @@ class Consent(ConsentTemplate, frozen=True, kw_only=True):
     subject: Thumbprint
 
 
-class Withdrawal(_Document, frozen=True):
+class Withdrawal(Document, frozen=True):
     """A citizen's withdrawal (撤回同意, PIPL art. 15)."""
 
     type: Literal["chengxin/withdrawal/v1"]
@@ -91,7 +91,7 @@ class Withdrawal(_Document, frozen=True):
     reason: str | None = None
 
 
-class Enrolment(_Document, frozen=True):
+class Enrolment(Document, frozen=True):
     """What two officers of a registrar certify: this key is this person's."""
 
     type: Literal["chengxin/enrolment/v1"]
@@ -107,7 +107,7 @@ class Enrolment(_Document, frozen=True):
     effective: Instant
 
 
-class Officer(_Document, frozen=True):
+class Officer(Document, frozen=True):
     """A registrar's word that a key is one officer's, for a time."""
 
     type: Literal["chengxin/officer/v1"]
@@ -118,7 +118,7 @@ class Officer(_Document, frozen=True):
     not_after: Instant
 
 
-class Certificate(_Document, frozen=True):
+class Certificate(Document, frozen=True):
     """An enrolment document with its two signatures and the two officers' certificates, in the officers'
     order.
     """
@@ -128,7 +128,7 @@ class Certificate(_Document, frozen=True):
     officers: tuple[str, str]
 
 
-_T = TypeVar("_T", bound=_Document)
+_T = TypeVar("_T", bound=Document)
 
 
 def read(value: object, shape: type[_T]) -> _T:
@@ -201,6 +201,11 @@ def certificate_hash(certificate: Mapping[str, Any]) -> str:
     return tagged_hash("chengxin/enrolment/v1", canonical(certificate)).hex()
 
 
+def withdrawal_hash(document: Mapping[str, Any]) -> str:
+    """Hex SHA-256("chengxin/withdrawal/v1" || 0x00 || JCS(document))."""
+    return tagged_hash("chengxin/withdrawal/v1", canonical(document)).hex()
+
+
 def proof_hash(proof: str) -> str:
     """Hex SHA-256 of a compact JWS, which is ASCII."""
     try:
@@ -214,12 +219,14 @@ def key_commitment(salt: str, kid: str) -> str:
     return sha256(unb64u(salt, SALT_SIZE) + thumbprint_bytes(kid)).hex()
 
 
-def person_hash(salt: str, citizen_number: str) -> str:
-    """Hex SHA-256(salt || citizen number (公民身份号码) in its one form) over a base64url salt of 16 bytes.
+def citizen_number(text: str) -> bytes:
+    """A citizen number (公民身份号码) in its one form. Raises BadIdentifier for what is none."""
+    return canonical_citizen_number(text).encode("ascii")
 
-    Raises BadIdentifier for what is no citizen number.
-    """
-    return sha256_hex(unb64u(salt, SALT_SIZE) + canonical_citizen_number(citizen_number).encode("ascii"))
+
+def is_person(person: tuple[bytes, bytes], number: bytes) -> bool:
+    """Whether a certificate's (salt, SHA-256(salt || number)) is of this number in its one form."""
+    return sha256(person[0] + number) == person[1]
 
 
 def revision_commitment(salt: str, revisions: list[str]) -> str:
@@ -233,6 +240,11 @@ def revision_commitment(salt: str, revisions: list[str]) -> str:
     if any(len(revision) != 32 for revision in raw):
         raise Malformed("a revision is not a hash")
     return sha256(unb64u(salt, SALT_SIZE) + b"".join(raw)).hex()
+
+
+def document_hash(salt: str, number: str) -> str:
+    """Hex SHA-256(salt || number), the number of the document that orders a statutory query, in UTF-8."""
+    return sha256_hex(unb64u(salt, SALT_SIZE) + number.encode("utf-8"))
 
 
 def request_hash(salt: str, request: Mapping[str, Any]) -> str:

@@ -37,13 +37,23 @@ def _key_once(_: Leaf, body: KeyPublished, world: World) -> str | None:
 
 def _key_kind(_: Leaf, body: KeyPublished, __: World) -> str | None:
     try:
-        if body.use == "regulator":
+        if body.use in ("regulator", "encryption"):
             parse_x25519_jwk(body.public)
         elif parse_public_jwk(body.public).alg != "Ed25519" and body.use in ("checkpoint", "receipt"):
             return "the log's own keys are Ed25519"
     except KeysError:
         return "the key is not one for its use"
     return None
+
+
+def _key_holder(_: Leaf, body: KeyPublished, world: World) -> str | None:
+    """Answers are encrypted to who may get them, and to no regulator, who opens what is sealed."""
+    if body.use != "encryption":
+        return None
+    holder = world.institutions.get(body.holder)
+    if holder is not None and holder.sector != "regulator":
+        return None
+    return "answers would be encrypted to somebody who gets none"
 
 
 def _key_checkpoint(_: Leaf, body: KeyPublished, world: World) -> str | None:
@@ -89,6 +99,7 @@ POLICY_PUBLISHED = Rule("policy-published", _policy_published)
 POLICY_REPLACES = Rule("policy-replaces", _policy_replaces)
 KEY_ONCE = Rule("key-once", _key_once)
 KEY_KIND = Rule("key-kind", _key_kind)
+KEY_HOLDER = Rule("key-holder", _key_holder)
 KEY_CHECKPOINT = Rule("key-checkpoint", _key_checkpoint)
 KEY_PINNED = Rule("key-pinned", _key_pinned)
 SEALING_ONCE = Rule("sealing-once", _sealing_once)
@@ -99,6 +110,8 @@ EPOCH_NEXT = Rule("epoch-next", _epoch_next)
 def apply_policy(leaf: Leaf, _: Body, world: World) -> None:
     """`log.opened` and `policy.changed`: the policy that the leaf carries is in force."""
     found = world.find_policy(leaf.policy)
+    if world.policy.quotas:
+        world.quotas_until = leaf.at
     if not isinstance(found, str):
         world.policy_hash, world.policy = leaf.policy, found
 

@@ -13,13 +13,14 @@ from ledger.bodies import (
     InstitutionRegistered,
     InstitutionReinstated,
     InstitutionSuspended,
+    KeyPublished,
     OperatorRegistered,
     OperatorReinstated,
     OperatorSuspended,
 )
 from ledger.entries import Leaf
 from ledger.verify.rules import Rule
-from ledger.verify.state import Party, World
+from ledger.verify.state import Party, Pending, World
 
 Standing: TypeAlias = InstitutionSuspended | InstitutionReinstated | OperatorSuspended | OperatorReinstated
 
@@ -60,20 +61,35 @@ def _actor_queries(leaf: Leaf, _: Body, world: World) -> str | None:
 
 
 def _actor_office(leaf: Leaf, body: Body, world: World) -> str | None:
-    """A regulator's administrator or auditor acts on anything, an institution's own one on its operators."""
+    """A regulator's administrator or auditor acts on anything, an institution's on what is its own."""
     parties = actor(leaf, world)
     if parties is None:
         return None
     institution, operator = parties
     if institution.sector == "regulator" and not operator.roles.isdisjoint({"admin", "audit"}):
         return None
-    if (
-        isinstance(body, OfOperator)
-        and body.institution == institution.institution
-        and "admin" in operator.roles
-    ):
+    if "admin" in operator.roles and _own(body) == institution.institution:
         return None
     return "whoever acted has no such office"
+
+
+def _own(body: Body) -> str | None:
+    """The institution whose own affair a leaf is: its operators, and the key that answers to it go under."""
+    if isinstance(body, OfOperator):
+        return body.institution
+    return body.holder if isinstance(body, KeyPublished) and body.use == "encryption" else None
+
+
+def approver_of(pending: Pending, operator: str, at: str, world: World) -> str | None:
+    """What is wrong with an operator as the approver (批准人) of a query that waits, at a time."""
+    approver, institution = world.operators.get(operator), world.institutions[pending.institution]
+    if approver is None or approver.institution != pending.institution:
+        return "the approver was not a registered operator of the institution that asked"
+    if operator == pending.operator:
+        return "whoever asked approved or denied it themselves"
+    if "approve" not in approver.roles or "admin" in approver.roles or "query" not in institution.roles:
+        return "the approver does not have the role to approve, or is an administrator"
+    return None if approver.stands(at) else "the approver was suspended at that time"
 
 
 def _institution_once(_: Leaf, body: InstitutionRegistered, world: World) -> str | None:

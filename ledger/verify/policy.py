@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from keys.canonical import parse_canonical, sha256_hex
 from keys.errors import KeysError
 
-MAX_BUNDLE = 4 << 20
+MAX_BUNDLE: Final = 4 << 20
 """Bytes of a policy file that are read at most."""
+PREDICATE: Final = "predicate:"
+"""An answer of this beginning is a yes or no; the rest is the predicate's name."""
+
+
+Hours = Annotated[int, msgspec.Meta(ge=0, le=100 * 366 * 24)]
+"""A term; bounded, so that a time and a term add up to a time."""
 
 
 class Purpose(msgspec.Struct, frozen=True):
@@ -31,6 +38,51 @@ class Purpose(msgspec.Struct, frozen=True):
     necessary: frozenset[str]
     answers: frozenset[str]
 
+    @property
+    def yes_or_no(self) -> bool:
+        """A predicate serves this purpose, so that a report is never given for it."""
+        return any(answer.startswith(PREDICATE) for answer in self.answers)
+
+
+class Statute(msgspec.Struct, frozen=True):
+    """One statute (法定查询): who holds it, what it may ask, the form of the document that orders a query
+    (a regular expression for the whole number), and for how many days it may be kept from the person.
+    """
+
+    code: str
+    checked: bool
+    purpose: str
+    categories: frozenset[str]
+    answers: frozenset[str]
+    document: str
+    institutions: frozenset[str] = frozenset()
+    sectors: frozenset[str] = frozenset()
+    deferral_days: int = 0
+
+
+class PredicateRule(msgspec.Struct, frozen=True):
+    """A question answered with yes or no, and the categories that it reads."""
+
+    name: str
+    checked: bool
+    categories: frozenset[str]
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """At most `limit` asks in each minute, hour or day (UTC) of whatever `scope` names."""
+
+    scope: Literal["operator", "institution", "purpose"]
+    per: Literal["minute", "hour", "day"]
+    limit: int
+    purpose: str = ""
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """For how many hours an answer may be given again, and a statutory query waits for its approval."""
+
+    redelivery_hours: Hours = 24
+    approval_hours: Hours = 24
+
 
 class _Category(msgspec.Struct, frozen=True):
     code: str
@@ -38,18 +90,30 @@ class _Category(msgspec.Struct, frozen=True):
 
 
 class _Bundle(msgspec.Struct, frozen=True):
+    """Members that came after the first version of the format have defaults, as its bundles lack them."""
+
     type: str
     demo: bool
     purposes: tuple[Purpose, ...]
     categories: tuple[_Category, ...]
+    statutes: tuple[Statute, ...] = ()
+    predicates: tuple[PredicateRule, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    retention: Retention = Retention()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The purposes and categories that are on: checked ones, and in demonstration mode the unchecked too."""
+    """What is on: checked purposes, categories, statutes and predicates, in demonstration mode the unchecked
+    too; quotas and terms as they stand.
+    """
 
     usable: Mapping[str, Purpose]
     categories: frozenset[str]
+    statutes: Mapping[str, Statute]
+    predicates: Mapping[str, frozenset[str]]
+    quotas: tuple[Quota, ...]
+    retention: Retention
 
 
 def read_policy(directory: Path, sha256: str) -> Policy | str:
@@ -68,10 +132,14 @@ def read_policy(directory: Path, sha256: str) -> Policy | str:
     if bundle.type != "chengxin/policy/v1":
         return "the published policy is of an unknown type"
     return Policy(
-        {purpose.code: purpose for purpose in bundle.purposes if purpose.checked or bundle.demo},
-        frozenset(category.code for category in bundle.categories if category.checked or bundle.demo),
+        {each.code: each for each in bundle.purposes if each.checked or bundle.demo},
+        frozenset(each.code for each in bundle.categories if each.checked or bundle.demo),
+        {each.code: each for each in bundle.statutes if each.checked or bundle.demo},
+        {each.name: each.categories for each in bundle.predicates if each.checked or bundle.demo},
+        bundle.quotas,
+        bundle.retention,
     )
 
 
-NO_POLICY = Policy({}, frozenset())
+NO_POLICY = Policy({}, frozenset(), {}, {}, (), Retention())
 """Before the first leaf: nothing is on."""

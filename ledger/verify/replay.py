@@ -10,20 +10,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from ledger.bodies import Body
+from ledger.bodies import Answered, Body, QueryRefused
 from ledger.entries import Leaf
 from ledger.verify import consents as c
+from ledger.verify import deliveries as dl
 from ledger.verify import house as h
 from ledger.verify import parties as p
 from ledger.verify import queries as q
+from ledger.verify import quotas, records
+from ledger.verify import statutes as st
 from ledger.verify.rules import Apply, Rule, Rules, hold
 from ledger.verify.state import World
 
 
-def _details(leaf: Leaf, _: Body, __: World) -> str | None:
-    return (
-        None if leaf.sealed is not None else "the leaf comes without the sealed details that would prove it"
-    )
+def _details(leaf: Leaf, body: Body, __: World) -> str | None:
+    """The end of a wait proves nothing: the query that waited was sealed with its own leaf."""
+    if leaf.sealed is not None or (isinstance(body, QueryRefused) and body.pending is not None):
+        return None
+    return "the leaf comes without the sealed details that would prove it"
 
 
 DETAILS: Final = Rule("details-sealed", _details)
@@ -34,13 +38,44 @@ _OFFICE: Final[Rules] = (p.ACTOR_KNOWN, p.ACTOR_STANDING, p.ACTOR_OFFICE)
 _ASKS: Final[Rules] = (p.ACTOR_KNOWN, p.ACTOR_STANDING, p.ACTOR_QUERIES)
 _ABOUT_GRANT: Final[Rules] = (c.GRANT_EXISTS, c.GRANT_SUBJECT, c.GRANT_LIVE)
 _SCOPE: Final[Rules] = (c.PURPOSE_USABLE, c.CATEGORIES_PERMITTED)
+_PREDICATE: Final[Rules] = (q.PREDICATE_ON, q.PREDICATE_CATEGORIES)
+_STATUTE: Final[Rules] = (st.STATUTE_ON, st.STATUTE_HOLDER, st.STATUTE_SCOPE, *_PREDICATE)
+_WAITED: Final[Rules] = (st.PENDING_OPEN, st.PENDING_SUBJECT, st.PENDING_ASKER, st.PENDING_SAME)
+_UNDER_GRANT: Final[Rules] = (
+    DETAILS,
+    *_ASKS,
+    *_ABOUT_GRANT,
+    q.GRANT_BEGUN,
+    q.GRANT_NOT_OVER,
+    q.GRANT_RECIPIENT,
+    q.GRANT_PURPOSE,
+    q.GRANT_CATEGORIES,
+    q.GRANT_ANSWER,
+    *_SCOPE,
+    q.ANSWER_OFFERED,
+    q.PREDICATE_SUFFICES,
+    *_PREDICATE,
+    q.USE_NUMBER,
+    q.USE_LIMIT,
+    q.QUERY_ONCE,
+    quotas.QUOTA_KEPT,
+)
+_UNDER_STATUTE: Final[Rules] = (
+    DETAILS,
+    *_ASKS,
+    *_WAITED,
+    st.APPROVED_IN_TIME,
+    st.APPROVER,
+    *_STATUTE,
+)
 
 
 class Row(NamedTuple):
-    """What a type of leaf must obey, and what it changes."""
+    """What a type of leaf must obey, and what it changes; under a statute `statutory` instead."""
 
     rules: Rules
     apply: Apply
+    statutory: Rules = ()
 
 
 REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
@@ -49,7 +84,8 @@ REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
         "log.closed": Row(_OFFICE, h.apply_closed),
         "policy.changed": Row((*_OFFICE, h.POLICY_REPLACES, h.POLICY_PUBLISHED), h.apply_policy),
         "key.published": Row(
-            (*_OFFICE, h.KEY_ONCE, h.KEY_KIND, h.KEY_CHECKPOINT, h.KEY_PINNED), h.apply_published
+            (*_OFFICE, h.KEY_ONCE, h.KEY_KIND, h.KEY_HOLDER, h.KEY_CHECKPOINT, h.KEY_PINNED),
+            h.apply_published,
         ),
         "key.sealing": Row((*_OFFICE, h.SEALING_ONCE, h.SEALING_REGULATORS), h.apply_sealing),
         "key.epoch": Row((*_OFFICE, h.EPOCH_NEXT), h.apply_epoch),
@@ -79,7 +115,15 @@ REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
         ),
         "subject.read": Row((c.SUBJECT_ENROLLED,), q.apply_nothing),
         "consent.requested": Row(
-            (DETAILS, *_ASKS, c.REQUEST_RECIPIENT, c.REQUEST_ONCE, *_SCOPE, c.CATEGORIES_NECESSARY),
+            (
+                DETAILS,
+                *_ASKS,
+                c.REQUEST_RECIPIENT,
+                c.REQUEST_ONCE,
+                *_SCOPE,
+                c.CATEGORIES_NECESSARY,
+                quotas.QUOTA_KEPT,
+            ),
             c.apply_requested,
         ),
         "consent.declined": Row((c.REQUEST_OPEN, c.REQUEST_SAME), c.apply_closed_request),
@@ -96,41 +140,54 @@ REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
                 c.VALIDITY,
                 c.USES_ALLOWED,
                 c.RETENTION_ALLOWED,
-                c.ANSWER_OFFERED,
+                q.ANSWER_OFFERED,
             ),
             c.apply_granted,
         ),
         "consent.withdrawn": Row((DETAILS, *_ABOUT_GRANT), c.apply_withdrawn),
-        "query.disclosed": Row(
+        "query.disclosed": Row(_UNDER_GRANT, q.apply_answered, _UNDER_STATUTE),
+        "query.predicate": Row(_UNDER_GRANT, q.apply_answered, _UNDER_STATUTE),
+        "query.pending": Row(
+            (DETAILS, *_ASKS, *_STATUTE, st.DEFERRAL, st.DEFERRAL_TAG, q.QUERY_ONCE, quotas.QUOTA_KEPT),
+            st.apply_pending,
+        ),
+        "query.refused": Row(
+            (DETAILS, p.ACTOR_KNOWN, *_WAITED, st.DENIED_BY, st.LAPSED, quotas.QUOTA_KEPT), st.apply_refused
+        ),
+        "query.throttled": Row(
             (
-                DETAILS,
-                *_ASKS,
-                *_ABOUT_GRANT,
-                q.GRANT_BEGUN,
-                q.GRANT_NOT_OVER,
-                q.GRANT_RECIPIENT,
-                q.GRANT_PURPOSE,
-                q.GRANT_CATEGORIES,
-                q.GRANT_ANSWER,
-                *_SCOPE,
-                q.USE_NUMBER,
-                q.USE_LIMIT,
-                q.QUERY_ONCE,
+                quotas.THROTTLED_OPERATOR,
+                quotas.THROTTLED_OVER,
+                quotas.THROTTLED_ONCE,
+                quotas.THROTTLED_QUOTA,
             ),
-            q.apply_disclosed,
+            quotas.apply_throttled,
         ),
-        "query.refused": Row((DETAILS, p.ACTOR_KNOWN), q.apply_nothing),
+        "query.redelivered": Row(
+            (
+                *_ASKS,
+                dl.ANSWER_EXISTS,
+                dl.ANSWER_SUBJECT,
+                dl.REDELIVERED_ORIGINAL,
+                dl.REDELIVERED_TO,
+                dl.REDELIVERED_IN_TIME,
+                dl.REDELIVERED_LIVE,
+                quotas.QUOTA_KEPT,
+            ),
+            dl.apply_redelivered,
+        ),
         "query.undelivered": Row(
-            (p.ACTOR_KNOWN, q.ANSWER_EXISTS, q.ANSWER_SUBJECT, q.UNDELIVERED_ONCE), q.apply_undelivered
+            (p.ACTOR_KNOWN, dl.ANSWER_EXISTS, dl.ANSWER_SUBJECT, dl.UNDELIVERED_ONCE), dl.apply_undelivered
         ),
+        "query.unsealed": Row((st.UNSEALED_OPEN, st.UNSEALED_DUE, st.UNSEALED_PERSON), st.apply_unsealed),
         "record.ingested": Row(
             (
                 p.ACTOR_KNOWN,
                 p.ACTOR_STANDING,
-                q.SOURCE_KNOWN,
-                q.SOURCE_ROLE,
-                q.SOURCE_STANDING,
-                q.SOURCE_ACTS,
+                records.SOURCE_KNOWN,
+                records.SOURCE_ROLE,
+                records.SOURCE_STANDING,
+                records.SOURCE_ACTS,
             ),
             q.apply_nothing,
         ),
@@ -141,9 +198,12 @@ REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
 
 def check(index: int, leaf: Leaf, world: World) -> None:
     """Raise a Finding for the first rule of the leaf's type that does not hold."""
-    hold(REPLAY[leaf.type].rules, index, leaf, leaf.body, world)
+    row = REPLAY[leaf.type]
+    statutory = isinstance(leaf.body, Answered) and leaf.body.statute is not None
+    hold(row.statutory if statutory else row.rules, index, leaf, leaf.body, world)
 
 
 def apply(leaf: Leaf, world: World) -> None:
     """Take over what a leaf that held says."""
+    quotas.count(leaf, world)
     REPLAY[leaf.type].apply(leaf, leaf.body, world)

@@ -7,8 +7,10 @@ which compares as time does because it has fixed width.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keys.signing import PublicKey
 from ledger.members import ZERO_HASH
@@ -19,8 +21,8 @@ from ledger.verify.policy import NO_POLICY, Policy
 class Subject:
     """One tag: where its chain stands and, once enrolled, the commitment to its only key.
 
-    `key` and `person` (salt and hash of the certificate, as they stand there) are known only when sealed
-    details are opened.
+    `key` and `person` (salt and hash of the certificate) are known only when sealed details are opened.
+    `covert`: the one-time tag of a deferred query.
     """
 
     tag: str
@@ -29,19 +31,25 @@ class Subject:
     commitment: str | None = None
     certificate: str | None = None
     key: PublicKey | None = None
-    person: tuple[str, str] | None = None
+    person: tuple[bytes, bytes] | None = None
+    covert: bool = False
 
 
 @dataclass(slots=True)
 class Party:
-    """An institution or one of its operators, and its standing. `until` is exclusive, None open-ended."""
+    """An institution or one of its operators, and its standing. `until` is exclusive, None open-ended.
+
+    Of an institution `asked` are the ids of its queries that were answered or wait, of an operator
+    `throttled` the last minute reported as one in which it was turned away.
+    """
 
     institution: str
     roles: frozenset[str]
     sector: str = ""
     suspended: bool = False
     until: str | None = None
-    answered: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    throttled: str = ""
 
     def stands(self, at: str) -> bool:
         """Not suspended at `at`: a suspension lapses at its `until` without a leaf."""
@@ -75,12 +83,70 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was given: where, about whom, to whom, when, and under which grant, if under one."""
+
+    index: int
+    subject: Subject
+    institution: str
+    at: str
+    grant: Grant | None
+
+
+@dataclass(slots=True)
+class Pending:
+    """A statutory query that waits for its approval, until `lapses`, exclusive.
+
+    `asked` is what its answer must repeat; `request`, the SHA-256 of its body's JCS, is known only when
+    sealed details are opened.
+    """
+
+    subject: Subject
+    institution: str
+    operator: str
+    asked: Asked
+    lapses: str
+    request: bytes | None = None
+
+
+@dataclass(slots=True)
+class Deferred:
+    """A statutory query that its person does not see yet; `until` is exclusive.
+
+    `number`, whom its request names, is known only when sealed details are opened.
+    """
+
+    subject: Subject
+    until: str
+    number: str | None = None
+
+
+class Asked(NamedTuple):
+    """What a statutory query asks, and its answer repeats; `document` is the salted hash of its number."""
+
+    query: str
+    statute: str
+    document: str
+    purpose: str
+    categories: tuple[str, ...]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedKey:
     """A `key.published` leaf."""
 
     index: int
     holder: str
     public: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Window:
+    """A window of time, by its number since the epoch, and the asks counted in it."""
+
+    number: int
+    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -102,6 +168,8 @@ class World:
     closed: bool = False
     policy_hash: str = ""
     policy: Policy = NO_POLICY
+    quotas_until: str = ""
+    """When a policy with quotas was last replaced."""
     epoch: int = 0
     keys: dict[tuple[str, str], PublishedKey] = field(default_factory=dict)
     sealing: dict[str, str] = field(default_factory=dict)
@@ -117,5 +185,18 @@ class World:
     requested: set[tuple[str, str]] = field(default_factory=set)
     grants: dict[int, Grant] = field(default_factory=dict)
     consents: set[str] = field(default_factory=set)
-    answers: dict[int, Subject] = field(default_factory=dict)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    """Index of an answer or of its redelivery -> the answer."""
     undelivered: set[int] = field(default_factory=set)
+    pending: dict[int, Pending] = field(default_factory=dict)
+    """Open ones only, by the index of their leaf."""
+    deferred: dict[int, Deferred] = field(default_factory=dict)
+    """Deferred ones that are not yet unsealed, by the same index."""
+    deadlines: list[tuple[str, int]] = field(default_factory=list)
+    """A heap of (last moment to unseal it, index); what was unsealed goes when it comes to the top."""
+    windows: dict[str, Window] = field(default_factory=dict)
+    """Per minute, hour and day: asks of the current one."""
+
+    def granted(self, index: int | None) -> Grant:
+        """The consent that a leaf names, once a rule has made sure that it is there."""
+        return self.grants[-1 if index is None else index]

@@ -18,7 +18,7 @@ from tests.gateway.world import DAY_MS, SOURCE, World
 
 _PEOPLE = [
     one
-    for one in synthetic_people(29, [Born(40, date(2025, 6, 1))] * 700)
+    for one in synthetic_people(29, [Born(40, date(2025, 6, 1))] * 1500)
     if len(one.name) == 3  # so that a body about one person is as long as about another
 ]
 _NEXT = count()

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from gateway.evidence import EvidenceCache
 from keys.canonical import canonical, parse_canonical, unb64u
+from keys.signing import PrivateKey
 from tests.attacks.trace import Step, Tracer
 from tests.gateway.kit import prepare
 from tests.gateway.world import World
@@ -29,6 +30,8 @@ RANDOM = frozenset(
         "index",
         "leaf",
         "at",
+        "approve_before",
+        "request_sha256",  # of a request with an id of its own
     }
 )
 """Members that differ between any two requests, about whomever they are."""
@@ -45,8 +48,11 @@ class Got:
     body: bytes
 
 
-def send(world: World, method: str, path: str, body: object = None) -> Got:
-    reply = prepare(world, world.bank_key, method, path, body).send()
+def send(
+    world: World, method: str, path: str, body: object = None, key: PrivateKey | None = None, **options: str
+) -> Got:
+    """Send one request, by the bank unless another key is given."""
+    reply = prepare(world, key or world.bank_key, method, path, body, **options).send()
     headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in reply.headers.raw]
     return Got(reply.status_code, headers, reply.content)
 

@@ -31,8 +31,10 @@ import pytest
 import sqlalchemy as sa
 
 from consent.decision import Reason
+from gateway.client.statutory import Order, Waiting
 from gateway.consents import request as request_module
 from gateway.evidence import EvidenceCache
+from gateway.http.pending import request_sha256
 from gateway.keyring import LINK
 from gateway.people.subjects import Subject, number_lookup
 from gateway.query import lookup
@@ -40,8 +42,9 @@ from gateway.query.request import Found
 from gateway.tables import grants, subject_index
 from keys.canonical import canonical, parse_canonical, unb64u
 from tests.attacks import cases as c
-from tests.attacks.seen import Case, Got, Seen, masked, observe
+from tests.attacks.seen import Case, Got, Seen, masked, observe, send
 from tests.attacks.trace import Step, Tracer
+from tests.gateway.query.statutory.kit import COURT, COVERT, Office
 from tests.gateway.world import World
 
 
@@ -130,6 +133,59 @@ def test_looking_at_a_request_cannot_tell_nobodys_from_anothers(world: World, tr
     assert anothers.differs(nobodys) == []
 
 
+# --- queries under a statute: before the approval nothing tells who is known, and the approver never learns
+
+
+@pytest.fixture(scope="module")
+def office(world: World) -> Office:
+    return Office(world)
+
+
+@pytest.mark.parametrize("order", [COURT, COVERT], ids=["at once", "deferred"])
+@pytest.mark.parametrize("purpose", ["held", "refused"])
+@pytest.mark.parametrize("named", [False, True], ids=["number", "number and name"])
+def test_a_statutory_submission_cannot_tell_who_is_known(
+    world: World, tracer: Tracer, office: Office, named: bool, purpose: str, order: Order
+) -> None:
+    cases = [
+        _submission(world, office, order, make(world), named=named, held=purpose == "held")
+        for make in _PERSONS
+    ]
+    seen = observe(world, tracer, cases, cold=True)
+    assert seen[0].status == (202 if purpose == "held" else 403)
+    for other in seen[1:]:
+        assert other.differs(seen[0]) == []
+
+
+def _submission(world: World, office: Office, order: Order, one: Any, *, named: bool, held: bool) -> Case:
+    def ask() -> Got:
+        name = one.name if named else None
+        request = office.request(order, one.citizen_number, name=name) | ({} if held else {"purpose": "99"})
+        return send(world, "POST", "/v1/queries", request, office.keys["asker"])
+
+    return ask
+
+
+def test_an_approver_cannot_tell_who_is_known(world: World, tracer: Tracer, office: Office) -> None:
+    """Of somebody who is known the records are read, so that the primitives differ; the statements do not."""
+
+    def case(one: Any) -> Case:
+        def approve() -> Got:
+            request = office.request(COURT, one.citizen_number, name=one.name)
+            assert isinstance(office.submit(request), Waiting)
+            body = {"query_id": request["query_id"], "request_sha256": request_sha256(request)}
+            path = f"/v1/queries/{request['query_id']}/approval"
+            return send(world, "POST", path, body | {"decision": "approve"}, office.keys["approver"])
+
+        return approve
+
+    seen = observe(world, tracer, [case(make(world)) for make in _PERSONS], cold=True)
+    assert seen[0].status == 200
+    for other in seen[1:]:
+        assert set(other.differs(seen[0])) <= {"steps"}
+        assert [text for text, _ in _statements(other)] == [text for text, _ in _statements(seen[0])]
+
+
 # --- the comparison can fail ---
 
 
@@ -154,7 +210,7 @@ def test_a_look_up_that_returns_early_for_an_absent_consent_is_detected(
         if there is not None:
             return thorough(house, conn, query, signer)
         decoy = house.decoy
-        return Found(house.random(16), decoy.subject, decoy.consent, None, b"", 0, None, False)
+        return Found(house.random(16), decoy.subject, decoy.consent, None, b"", 0, None, False, None)
 
     monkeypatch.setattr(lookup, "_find", hasty)
     cases = [c.query(world, make(world), {}) for make in (c.absent, c.anothers)]

@@ -25,7 +25,7 @@ from gateway.consents import bodies
 from gateway.demo.applicants import Applicant
 from gateway.demo.people import Person as Invented
 from gateway.keyring import DataKey
-from gateway.query import answer, minimise, request
+from gateway.query import answer, minimise, predicates, request
 from gateway.records.about import About
 from gateway.records.rows import Record
 from gateway.records.table import Row, read_table
@@ -53,9 +53,10 @@ def _query(**members: Any) -> request.Query:
 
 def _ask() -> request.Ask:
     person = request.Person(NUMBER, NAME)
-    found = request.Found(b"", b"", UUID, None, b"", 0, None, False)
+    link = DataKey(b"", VALUE.encode(), 1, lambda _: b"")
+    found = request.Found(b"", b"", UUID, None, b"", 0, None, False, link)
     members = {"person_check": {"citizen_number": NUMBER, "name": NAME}}
-    return request.Ask(_query(person_check=person, case_ref=VALUE), members, SIGNER, found)
+    return request.Ask(_query(person_check=person, case_ref=VALUE), members, SIGNER, found, b"")
 
 
 def _asked() -> bodies.ConsentRequest:
@@ -86,6 +87,9 @@ def _values() -> Iterable[Any]:
     yield Row(1, (NUMBER, NAME, VALUE))
     yield minimise.Record("loan", {"fields": fields, "name": NAME, "number": NUMBER}, None)
     yield answer.Answer({"records": {"loan": [fields | {"n": NUMBER, "name": NAME}]}}, "receipt")
+    yield answer.Answer({"answer": VALUE}, "receipt", NAME + NUMBER)
+    yield predicates.Fact("loan", DAY, fields | {"n": NUMBER, "name": NAME}, False, False, False, None)
+    yield request.Statute("civil-procedure-253", VALUE + NUMBER)
     yield Invented(NUMBER, NAME)
     yield Applicant(Invented(NUMBER, NAME), "reference", DAY, None, DAY)
     yield bank.Person(NUMBER, NAME)

@@ -14,85 +14,31 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from consent.decision import (
-    Ask,
-    ConsentAsk,
-    Grant,
-    Permit,
-    Reason,
-    Refuse,
-    Ruling,
-    Standing,
-    decide,
-    decide_request,
-)
-from consent.document import Consent, Notice, format_consent
-from consent.policy import PolicyBundle, default_policy, format_policy
-from keys.canonical import b64u
+from consent.asks import Ask, Grant, Permit, Reason, Refuse, Ruling, Standing, StatutoryAsk
+from consent.decision import decide
+from consent.document import format_consent
+from consent.policy import format_policy
 from keys.instant import DAY
+from tests.consent.asking import (
+    BANK,
+    DEMO,
+    GOOD,
+    LIVE,
+    NOW,
+    OTHER,
+    SUSPENDED,
+    approve,
+    ask,
+    consent,
+    grant,
+    request,
+    rule,
+    with_row,
+)
 
-NOW = 1_795_248_000_000
-BANK, OTHER = "91310000MA1FL00000", "91310000MA1FL00001"
-GOOD = Standing("active", None, frozenset({"query"}))
-DEMO, LIVE = default_policy(demo=True), default_policy(demo=False)
-
-
-def consent(**changed: Any) -> Consent:
-    members: dict[str, Any] = {
-        "consent_id": "0b9d5a52-7d1f-4c3e-9a52-3f1f5f0c8a11",
-        "gateway": "credit.example.cn/log0",
-        "subject": b64u(b"k" * 32),
-        "recipient": BANK,
-        "purpose": "02",
-        "categories": ("judgment", "loan"),
-        "answer": "report",
-        "not_before": NOW - DAY,
-        "not_after": NOW + DAY,
-        "max_uses": 2,
-        "retention_days": 30,
-        "notice": Notice(language="zh-CN", template="consent-02/v1", sha256="ab" * 32),
-        "case_ref_sha256": "cd" * 32,
-        "nonce": b64u(b"n" * 16),
-    }
-    return Consent(**members | changed)
-
-
-def ask(**changed: Any) -> Ask:
-    return replace(Ask(BANK, "op-1", "02", ("judgment", "loan"), "report"), **changed)
-
-
-def grant(document: Consent | None = None, **changed: Any) -> Grant:
-    return replace(Grant(document or consent(), "granted", 0, True, NOW - DAY), **changed)
-
-
-def rule(
-    asked: Ask | None = None,
-    held: Grant | str | None = "a good one",
-    *,
-    institution: Standing | None = GOOD,
-    operator: Standing | None = GOOD,
-    policy: PolicyBundle = DEMO,
-    at: int = NOW,
-) -> Ruling:
-    found = grant() if isinstance(held, str) else held
-    return decide(asked or ask(), found, None, institution, operator, policy, at)
-
-
-def request(**changed: Any) -> Ruling:
-    known: dict[str, Any] = {"institution": GOOD, "operator": GOOD, "policy": DEMO, "at": NOW}
-    known |= {name: changed.pop(name) for name in list(changed) if name in known}
-    asked = ConsentAsk(BANK, "op-1", "02", ("judgment", "loan"), "report", NOW, NOW + 30 * DAY, 2, 30)
-    return decide_request(replace(asked, **changed), **known)
-
-
-def without(**lists: tuple[str, ...]) -> PolicyBundle:
-    """The policy with members of purpose 02 replaced."""
-    purposes = tuple(msgspec.structs.replace(p, **lists) if p.code == "02" else p for p in DEMO.purposes)
-    return msgspec.structs.replace(DEMO, purposes=purposes)
-
-
-SUSPENDED = Standing("suspended", None, frozenset({"query"}))
 PREDICATE = "predicate:no-adverse-3y"
+NARROW = with_row("purposes", "02", permitted=("loan",))
+CIR_28 = StatutoryAsk("cir-28", "1")
 
 QUERIES: dict[Reason, Callable[[], Ruling]] = {
     Reason.INSTITUTION_SUSPENDED: lambda: rule(institution=SUSPENDED),
@@ -101,7 +47,8 @@ QUERIES: dict[Reason, Callable[[], Ruling]] = {
     Reason.QUERY_ID_REUSED: lambda: rule(ask(reused=True)),
     Reason.PURPOSE_UNKNOWN: lambda: rule(ask(purpose="99")),
     Reason.PURPOSE_OFF: lambda: rule(policy=LIVE),
-    Reason.STATUTE_NOT_HELD: lambda: rule(ask(statute="cir-28")),
+    Reason.STATUTE_NOT_HELD: lambda: rule(ask(statute=CIR_28)),
+    Reason.PREDICATE_SUFFICES: lambda: rule(ask(purpose="61")),
     Reason.NO_CONSENT: lambda: rule(held=None),
     Reason.EVIDENCE_BROKEN: lambda: rule(held=grant(sound=False)),
     Reason.PERSON_MISMATCH: lambda: rule(ask(person_matches=False)),
@@ -114,7 +61,7 @@ QUERIES: dict[Reason, Callable[[], Ruling]] = {
     Reason.PURPOSE_MISMATCH: lambda: rule(ask(purpose="03")),
     Reason.CATEGORY_UNKNOWN: lambda: rule(ask(categories=("zodiac",))),
     Reason.CATEGORY_NOT_CONSENTED: lambda: rule(ask(categories=("loan", "repayment"))),
-    Reason.CATEGORY_NOT_PERMITTED: lambda: rule(policy=without(permitted=("loan",))),
+    Reason.CATEGORY_NOT_PERMITTED: lambda: rule(policy=NARROW),
     Reason.CATEGORY_MISSING: lambda: rule(ask(categories=())),
     Reason.ANSWER_MISMATCH: lambda: rule(ask(answer=PREDICATE)),
     Reason.ANSWER_NOT_OFFERED: lambda: rule(ask(answer=PREDICATE), grant(consent(answer=PREDICATE))),
@@ -127,6 +74,7 @@ REQUESTS: dict[Reason, Callable[[], Ruling]] = {
     Reason.QUERY_ID_REUSED: lambda: request(reused=True),
     Reason.PURPOSE_UNKNOWN: lambda: request(purpose="99"),
     Reason.PURPOSE_OFF: lambda: request(policy=LIVE),
+    Reason.PREDICATE_SUFFICES: lambda: request(purpose="61", categories=("enforcement",)),
     Reason.CATEGORY_UNKNOWN: lambda: request(categories=("loan", "zodiac")),
     Reason.CATEGORY_NOT_PERMITTED: lambda: request(categories=("honour", "loan")),
     Reason.CATEGORY_MISSING: lambda: request(categories=("judgment",)),
@@ -159,7 +107,10 @@ def test_a_request_is_refused_for(reason: Reason) -> None:
 
 
 def test_every_reason_of_the_vocabulary_is_produced() -> None:
-    assert set(QUERIES) | set(REQUESTS) == set(Reason)
+    """But for two: `approval-denied` is an approver's word, `answer-gone` says what became of a record."""
+    produced = set(QUERIES) | set(REQUESTS) | {Reason.APPROVAL_LAPSED}
+    assert approve(lapses_at=NOW) == Refuse(Reason.APPROVAL_LAPSED)
+    assert produced == set(Reason) - {Reason.APPROVAL_DENIED, Reason.ANSWER_GONE}
 
 
 def test_absent_and_somebody_elses_consent_are_one_refusal() -> None:
@@ -226,7 +177,7 @@ def test_a_request_can_use_the_whole_of_its_limits_and_no_more() -> None:
 
 POLICIES = {
     name: (policy, json.loads(format_policy(policy)))
-    for name, policy in (("demo", DEMO), ("live", LIVE), ("narrow", without(permitted=("loan",))))
+    for name, policy in (("demo", DEMO), ("live", LIVE), ("narrow", NARROW))
 }
 
 
@@ -287,7 +238,7 @@ def matters(draw: st.DrawFn) -> tuple[Any, ...]:
         purpose=mostly("02", "03", "99"),
         categories=draw(st.sampled_from(CATEGORIES)),
         answer=mostly("report", PREDICATE),
-        statute=mostly(None, "cir-28"),
+        statute=mostly(None, CIR_28),
         person_matches=mostly(None, True, False),
         reused=mostly(False, True),
     )

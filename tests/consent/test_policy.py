@@ -6,6 +6,7 @@ import hashlib
 import json
 import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,10 @@ from consent.policy import (
     load_policy,
     parse_policy,
     policy_hash,
+    policy_schema,
+    predicates_off,
     purposes_off,
+    statutes_off,
 )
 from consent.purposes import purpose_is_on
 
@@ -36,7 +40,11 @@ TITLES = {
     "21": "保后管理",
     "22": "高管资信审查",
     "25": "资信审查",
+    "61": "免押金租赁",
+    "62": "政务服务绿色通道",
 }
+GREEN_CHANNELS = ("61", "62")
+BEFORE = Path(__file__).parent / "fixtures" / "policy-before-statutes.json"
 
 SMALL = """
 [enrolment]
@@ -95,10 +103,93 @@ def test_demo_and_live_are_two_policies() -> None:
     assert policy_hash(default_policy(demo=True)) != policy_hash(default_policy(demo=False))
 
 
+def test_a_bundle_from_before_statutes_keeps_its_bytes_and_hash() -> None:
+    """Its hash stands in leaves: every member that came later is optional, and left out at its default."""
+    live = BEFORE.read_bytes()
+    for data, known in (
+        (live, "8a2e10ef66116e505b9560aceaa12cffc867c0710fd3a1796632b747b3d1b41e"),
+        (
+            live.replace(b'"demo":false', b'"demo":true'),
+            "63f0c09e864190b0e02822f6ee29a7ace0b602bb816d5dcade8a84977c0e7c1c",
+        ),
+    ):
+        bundle = parse_policy(data)
+        assert format_policy(bundle) == data
+        assert policy_hash(bundle) == hashlib.sha256(data).hexdigest() == known
+        assert (bundle.statutes, bundle.predicates, bundle.quotas) == ((), (), ())
+        assert (bundle.retention.redelivery_hours, bundle.retention.approval_hours) == (24, 24)
+
+
+@pytest.mark.parametrize(
+    ("table", "spelled"),
+    [
+        ("retention", {}),
+        ("retention", {"redelivery_hours": 24}),
+        ("predicates", []),
+        ("quotas", []),
+        ("enrolment", {"request_days": 14, "second_key_hours": 72}),
+        ("enrolment", {"request_days": 14, "waits": {}}),
+    ],
+)
+def test_a_default_that_is_spelled_is_not_a_second_form(table: str, spelled: Any) -> None:
+    changed = members() | {table: spelled}
+    with pytest.raises(MalformedPolicy):
+        parse_policy(rfc8785.dumps(changed))
+
+
+def test_a_default_that_a_text_spells_is_left_out_of_the_bytes() -> None:
+    text = SMALL + "\n[retention]\nredelivery_hours = 24\n"
+    assert format_policy(load_policy(text, demo=True)) == format_policy(load_policy(SMALL, demo=True))
+    other = load_policy(text.replace("redelivery_hours = 24", "redelivery_hours = 25"), demo=True)
+    assert parse_policy(format_policy(other)).retention.redelivery_hours == 25
+
+
+def test_the_waiting_time_of_a_key_is_the_longer_of_the_two_that_apply() -> None:
+    text = SMALL.replace(
+        "request_days = 14", "request_days = 14\nwaits = { eid = 1, guardian = 100 }\nsecond_key_hours = 48"
+    )
+    enrolment = load_policy(text, demo=True).enrolment
+    hour = 3_600_000
+    assert [enrolment.wait_ms(kind, second=False) // hour for kind in ("in-person", "eid", "guardian")] == [
+        0,
+        1,
+        100,
+    ]
+    assert [enrolment.wait_ms(kind, second=True) // hour for kind in ("in-person", "eid", "guardian")] == [
+        48,
+        48,
+        100,
+    ]
+
+
+def test_what_an_answer_needs_is_the_purposes_necessary_part_or_all_that_its_rule_reads() -> None:
+    policy = default_policy(demo=True)
+    assert policy.needed("02", "report") == ("loan",)
+    rule = policy.predicate("no-adverse-record-3y")
+    assert rule is not None
+    assert policy.needed("61", "predicate:no-adverse-record-3y") == rule.categories
+    assert policy.needed("99", "report") == policy.needed("61", "predicate:none") == ()
+
+
+def test_the_schema_for_editors_knows_every_table_and_no_more_than_a_text_may_set() -> None:
+    schema = policy_schema()
+    tables = {
+        name
+        for file in resources.files("consent").joinpath("policy_data").iterdir()
+        for name in tomllib.loads(file.read_text(encoding="utf-8"))
+    }
+    assert set(schema["$defs"]["PolicyBundle"]["properties"]) == tables
+    assert "deferral_days" in schema["$defs"]["Statute"]["required"]
+
+
 def test_the_shipped_purposes_are_those_of_the_query_form(shipped: PolicyBundle) -> None:
     assert {p.code: p.zh for p in shipped.purposes} == TITLES
-    assert all(p.en.isascii() and p.basis and p.answers == ("report",) for p in shipped.purposes)
-    assert all(p.necessary and set(p.necessary) < set(p.permitted) for p in shipped.purposes)
+    assert all(p.en.isascii() and p.basis for p in shipped.purposes)
+    for purpose in shipped.purposes:
+        by_predicates = purpose.code in GREEN_CHANNELS
+        assert all(answer.startswith("predicate:") == by_predicates for answer in purpose.answers)
+        assert bool(purpose.necessary) != by_predicates
+        assert set(purpose.necessary) < set(purpose.permitted)
 
 
 def test_what_nobody_has_checked_is_off_and_named(shipped: PolicyBundle) -> None:
@@ -107,6 +198,9 @@ def test_what_nobody_has_checked_is_off_and_named(shipped: PolicyBundle) -> None
     assert {c.code for c in categories_off(shipped)} == (
         set() if shipped.demo else {c.code for c in shipped.categories}
     )
+    for table, off_rows in ((shipped.statutes, statutes_off), (shipped.predicates, predicates_off)):
+        assert table
+        assert off_rows(shipped) == (() if shipped.demo else table)
     for code in TITLES:
         assert purpose_is_on(shipped, code) == shipped.demo
     assert not purpose_is_on(shipped, "99")
@@ -133,7 +227,9 @@ def test_the_shipped_text_never_says_checked_by_itself() -> None:
         pytest.param(lambda p: p.pop("type"), id="no-type"),
         pytest.param(lambda p: p.pop("demo"), id="no-demo"),
         pytest.param(lambda p: p.update(demo=1), id="demo-not-a-boolean"),
-        pytest.param(lambda p: p.update(statutes=["cir-28"]), id="a-statute"),
+        pytest.param(lambda p: p.update(statutes=["cir-28"]), id="a-statute-without-a-row"),
+        pytest.param(lambda p: p.pop("statutes"), id="no-statutes"),
+        pytest.param(lambda p: p.update(retention=None), id="null"),
         pytest.param(lambda p: p.update(extra=[]), id="unknown-table"),
         pytest.param(lambda p: p.update(purposes=p["purposes"] * 2), id="purpose-twice"),
         pytest.param(lambda p: p["purposes"][0].update(permitted=["honour", "loan"]), id="unlisted-category"),
@@ -205,7 +301,7 @@ def test_whatever_parses_is_what_the_formatter_emits(at: int, patch: bytes) -> N
     assert format_policy(parsed) == bytes(raw)
 
 
-@pytest.mark.parametrize("text", ["demo = true", "type = 'x'", "statutes = []", "[enrolment", "surprise = 1"])
+@pytest.mark.parametrize("text", ["demo = true", "type = 'x'", "[enrolment", "surprise = 1"])
 def test_a_text_cannot_switch_demonstration_on_or_add_tables(text: str) -> None:
     with pytest.raises(MalformedPolicy):
         load_policy([text, SMALL], demo=False)

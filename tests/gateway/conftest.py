@@ -5,11 +5,43 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.gateway.world import World, new_world
+
+HERE = Path(__file__).parent
+ON_BOTH = {
+    "query",
+    "consents",
+    "people",
+    "institutions",
+    "records",
+    "test_house.py",
+    "test_rows.py",
+    "test_leaf_types.py",
+    "test_publishing.py",
+    "test_upgrade.py",
+    "test_policies.py",
+    "test_news.py",
+}
+"""Folders and modules whose houses stand on SQLite and on PostgreSQL: what reads and writes the database."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test of these that uses `engine`, itself or through `world`, runs once on every engine."""
+    place = Path(metafunc.module.__file__).relative_to(HERE).parts[0]
+    if "engine" in metafunc.fixturenames and place in ON_BOTH:
+        metafunc.parametrize("engine", databases.ENGINES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The engine under the houses of this test: sqlite, unless `ON_BOTH` says more."""
+    with databases.using(getattr(request, "param", "sqlite")) as name:
+        yield name
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, engine: str) -> Iterator[World]:
     """A gateway of this test's own."""
     with new_world(tmp_path / "home") as made:
         yield made

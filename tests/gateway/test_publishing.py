@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,37 +12,27 @@ import sqlalchemy as sa
 
 from gateway.client.bank import Answer
 from gateway.errors import EvidenceBroken, NotReady
-from gateway.opening import open_house, sqlite_path
-from gateway.publishing import PublishingThread, publisher_of, sole_publisher
+from gateway.locks import sole_publisher
+from gateway.opening import open_house
+from gateway.publishing import PublishingThread, publisher_of
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import HeadBehind
+from tests import databases
 from tests.gateway import kit
 from tests.gateway.world import World
 
 
-def database(world: World) -> Path:
-    path = sqlite_path(world.house.settings)
-    assert path is not None
-    return path
-
-
-def copy(source: Path, target: Path) -> None:
-    """SQLite's own backup: a consistent copy, into a live database as well."""
-    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
-        one.backup(other)
-
-
 @pytest.fixture
-def rolled_back(world: World, tmp_path: Path) -> World:
+def rolled_back(world: World, tmp_path: Path) -> Iterator[World]:
     """A world that lived on after a backup, and was then put back to it while it runs."""
     world.consent(world.citizen(kit.NUMBER))
-    copy(database(world), tmp_path / "backup.db")
-    consent = world.consent(world.citizen(kit.OTHER_NUMBER))
-    assert isinstance(world.query(consent), Answer)
-    assert world.publishing.publish_now() is not None
     world.publishing.stop()
-    copy(tmp_path / "backup.db", database(world))
-    return world
+    with databases.snapshot(world.house, tmp_path / "backup.db") as restore:
+        consent = world.consent(world.citizen(kit.OTHER_NUMBER))
+        assert isinstance(world.query(consent), Answer)
+        assert world.publishing.publish_now() is not None
+        restore()
+        yield world
 
 
 def test_a_restored_database_is_not_opened(rolled_back: World) -> None:
@@ -135,10 +123,11 @@ def test_a_policy_whose_bytes_were_changed_is_not_opened(world: World) -> None:
         open_house(world.house.settings, world.clock)
 
 
-def test_only_one_process_publishes(world: World) -> None:
-    with sole_publisher(world.house), pytest.raises(NotReady), sole_publisher(world.house):
+def test_only_one_server_runs_on_a_home(world: World) -> None:
+    home = world.house.settings.home
+    with sole_publisher(home), pytest.raises(NotReady), sole_publisher(home):
         pass
-    with sole_publisher(world.house):
+    with sole_publisher(home):
         pass
 
 
@@ -156,17 +145,11 @@ def test_the_publisher_outlives_a_locked_database(world: World) -> None:
     world.publishing.stop()
     again = PublishingThread(world.house)
 
-    @sa.event.listens_for(world.house.engine, "connect")
-    def impatient(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA busy_timeout=20")
-
     world.consent(world.citizen(kit.NUMBER))
-    world.house.engine.dispose()
-    with closing(sqlite3.connect(database(world), timeout=10, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    databases.impatient(world.house)
+    with databases.locked(world.house):
         again._publish_or_note()
         assert isinstance(again.failure, sa.exc.OperationalError)
-        other.execute("ROLLBACK")
     again._publish_or_note()
     assert again.failure is None
     served = open_checkpoint(

@@ -1,7 +1,8 @@
 """A small world for tests: one gateway, a regulator, a registrar, banks, and citizens with keys of their own.
 
-Everything is real: SQLite in a temporary directory, custody on disk, Ed25519 keys, an HTTP server on a free
-loopback port, the importable clients. Only the clock can be set, forward or back, by a test that says so.
+Everything is real: SQLite in a directory, or a database on this run's PostgreSQL (`tests.databases`),
+custody on disk, Ed25519 keys, an HTTP server on a free loopback port, the importable clients. Only the clock
+can be set, forward or back, by a test that says so.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from consent.enrolment import (
@@ -47,6 +49,7 @@ from keys.custody.sealed_file import LEAST
 from keys.notes import format_vkey
 from keys.sealing import generate_x25519
 from keys.signing import PrivateKey, ed25519_public_key, generate_key, parse_public_jwk
+from tests import databases
 
 DAY_MS = 86_400_000
 REGULATOR, REGISTRAR, BANK, OTHER_BANK, SOURCE = (synthetic_uscc(n) for n in range(5))
@@ -76,7 +79,14 @@ class Registrar:
     officers: dict[str, PrivateKey]
 
     def certify(
-        self, gateway: str, citizen_number: str, key: PrivateKey, at: int, *, registrar: str = REGISTRAR
+        self,
+        gateway: str,
+        citizen_number: str,
+        key: PrivateKey,
+        at: int,
+        *,
+        registrar: str = REGISTRAR,
+        effective: int | None = None,
     ) -> bytes:
         """An enrolment certificate by two officers, as bytes."""
         first, second = sorted(self.officers)
@@ -88,6 +98,7 @@ class Registrar:
             registrar=registrar,
             officers=(first, second),
             at=at,
+            effective=effective,
             salt=os.urandom(16),
         )
         return format_certificate(
@@ -247,10 +258,22 @@ def new_house(
     home: Path, clock: Callable[[], int] | None = None, policy: PolicyBundle | None = None, **settings: Any
 ) -> House:
     """A fresh installation, its passphrase stretched at the least cost that custody accepts."""
-    chosen = new_home(home, port=free_port(), metrics_port=free_port(), **settings)
+    # Tests forge by the hundred from one address; what limits that has tests of its own.
+    usual = {"port": free_port(), "metrics_port": free_port(), "bad_signatures_per_minute": 100_000}
+    chosen = new_home(home, **(usual | settings))
     quick = partial(create_file_custody, cost=LEAST)
-    with patch("gateway.opening.create_file_custody", quick):
-        return initialise(chosen, policy or default_policy(demo=True), clock or SettableClock())
+    with (
+        patch("gateway.opening.create_file_custody", quick),
+        patch("gateway.provision.migrate", databases.migrated_once),
+    ):
+        return initialise(chosen, policy or roomy_policy(), clock or SettableClock())
+
+
+def roomy_policy() -> PolicyBundle:
+    """The demo's policy, its quotas far above what the tests of a module ask in a minute."""
+    policy = default_policy(demo=True)
+    roomy = tuple(msgspec.structs.replace(quota, limit=1_000_000) for quota in policy.quotas)
+    return msgspec.structs.replace(policy, quotas=roomy)
 
 
 @contextmanager
@@ -262,7 +285,17 @@ def new_world(
 ) -> Iterator[World]:
     """A gateway on a free port with its parties registered; everything is ended on leaving."""
     clock = SettableClock()
-    house = new_house(home, clock, policy, **settings)
+    with databases.fresh() as where:
+        house = new_house(home, clock, policy, **(where | settings))
+        with serving(house, wrap) as (publishing, server):
+            yield _people(house, publishing, server, clock)
+
+
+@contextmanager
+def serving(
+    house: House, wrap: Callable[[Any], Any] | None = None
+) -> Iterator[tuple[PublishingThread, BaseWSGIServer]]:
+    """Publisher and HTTP server of a house; they and the house are ended on leaving."""
     publishing = PublishingThread(house)
     app = create_app(house, publishing)
     server = make_server(
@@ -272,7 +305,7 @@ def new_world(
     publishing.start()
     thread.start()
     try:
-        yield _people(house, publishing, server, clock)
+        yield publishing, server
     finally:
         server.shutdown()
         thread.join()

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from keys.canonical import b64u, canonical
-from keys.instant import LAST_INSTANT, format_instant
+from keys.instant import LAST_INSTANT, MINUTE, format_instant
 from ledger.bodies import BY_INSTITUTION, BY_NOBODY, BY_REGISTRAR
 from ledger.entries import By, Leaf, Sealed, Subject, parse_body
 
@@ -44,7 +44,8 @@ usccs = st.builds(
 operators = st.binary(min_size=8, max_size=8).map(lambda raw: "op-" + raw.hex())
 purposes = st.integers(0, 99).map("{:02}".format)
 categories = st.sets(st.sampled_from(NAMES), min_size=1).map(sorted)
-roles = st.sets(st.sampled_from(["admin", "audit", "query", "registrar", "source"]), min_size=1).map(sorted)
+ROLES = ["admin", "approve", "audit", "query", "registrar", "source"]
+roles = st.sets(st.sampled_from(ROLES), min_size=1).map(sorted)
 answers = st.one_of(st.just("report"), codes.map("predicate:{}".format))
 raw32 = st.binary(min_size=32, max_size=32)
 
@@ -61,6 +62,19 @@ def key(x: bytes, y: bytes | None, crv: str) -> dict[str, Any]:
 
 keys = st.builds(key, raw32, st.none() | raw32, st.sampled_from(["Ed25519", "X25519"]))
 _asked = {"request": uuids, "recipient": usccs, "purpose": purposes, "categories": categories}
+_answered = {
+    "query": uuids,
+    "purpose": purposes,
+    "categories": categories,
+    "commitment": hex32,
+    "request": hex32,
+}
+_statute = {"code": codes, "document": hex32}
+_approved = st.fixed_dictionaries(_statute | {"approver": operators, "pending": counts})
+_basis = st.one_of(
+    st.fixed_dictionaries({"grant": counts, "use": positives}), st.fixed_dictionaries({"statute": _approved})
+)
+minutes = st.integers(0, LAST_INSTANT // MINUTE - 1).map(lambda minute: format_instant(minute * MINUTE))
 _suspended = {"institution": usccs, "reason": codes}
 _reinstated = {"institution": usccs, "reason": codes}
 
@@ -74,7 +88,7 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "key.published": st.builds(
         lambda pair, use, holder: {"use": use, "holder": holder, **pair},
         keys,
-        st.sampled_from(["checkpoint", "receipt", "registrar", "regulator"]),
+        st.sampled_from(["checkpoint", "encryption", "receipt", "registrar", "regulator"]),
         usccs | origins,
     ),
     "key.sealing": st.fixed_dictionaries(
@@ -129,22 +143,31 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "retention_days": counts,
             "commitment": hex32,
             "proof_sha256": hex32,
-            "kind": st.just("jws"),
+            "kind": st.sampled_from(["jws", "webauthn"]),
         }
     ),
     "consent.withdrawn": st.fixed_dictionaries({"grant": counts, "by": st.just("citizen")}),
-    "query.disclosed": st.fixed_dictionaries(
+    "query.disclosed": st.builds(dict.__or__, st.fixed_dictionaries(_answered), _basis),
+    "query.predicate": st.builds(
+        dict.__or__, st.fixed_dictionaries(_answered | {"predicate": codes}), _basis
+    ),
+    "query.pending": st.fixed_dictionaries(
         {
             "query": uuids,
-            "grant": counts,
+            "statute": st.fixed_dictionaries(_statute),
             "purpose": purposes,
             "categories": categories,
-            "use": positives,
-            "commitment": hex32,
+            "answer": answers,
             "request": hex32,
-        }
+        },
+        optional={"deferred_until": instants},
     ),
-    "query.refused": st.fixed_dictionaries({"query": uuids, "reason": codes, "purpose": purposes}),
+    "query.refused": st.fixed_dictionaries(
+        {"query": uuids, "reason": codes, "purpose": purposes}, optional={"pending": counts}
+    ),
+    "query.throttled": st.fixed_dictionaries({"operator": operators, "minute": minutes, "count": positives}),
+    "query.redelivered": st.fixed_dictionaries({"of": counts}),
+    "query.unsealed": st.fixed_dictionaries({"of": counts}),
     "query.undelivered": st.fixed_dictionaries({"of": counts}),
     "record.ingested": st.fixed_dictionaries(
         {"batch": uuids, "source": usccs, "count": positives, "root": hex32}
@@ -170,7 +193,7 @@ def actors(type_: str) -> st.SearchStrategy[By | None]:
 def leaves(draw: st.DrawFn, types: st.SearchStrategy[str] = ANY_TYPE) -> Leaf:
     """A leaf of any type; its place in a chain is not looked at."""
     type_ = draw(types)
-    about = type_.split(".")[0] in {"subject", "consent", "query", "record"}
+    about = type_.split(".")[0] in {"subject", "consent", "query", "record"} and type_ != "query.throttled"
     return Leaf(
         log=draw(origins),
         index=draw(counts),

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
-from keys.canonical import b64u, canonical, sha256, sha256_hex
+from keys.canonical import b64u, canonical, sha256_hex
 from ledger import merkle, rows
 from ledger.bodies import LEAF_TYPES
 from ledger.entries import parse_leaf
@@ -21,6 +21,7 @@ from ledger.log import Appender, Draft, Head, lock_head, open_shard, read_head
 from ledger.members import ZERO_HASH
 from ledger.tables import ledger_head, ledger_leaves, ledger_sealed, ledger_subjects
 from tests.ledger.kit import BANK, NOON, OPENED, ORIGIN, POLICY, SHARD, UUID, Log, new_log, refused
+from tests.ledger.one_of_each import one_of_each
 
 ANNA, BERT = b"anna tag 16 byte", b"bert tag 16 byte"
 ONE_CHANGED = "ledger_leaves (shard, idx, leaf, leaf_hash, type) VALUES (0, 1, x'00', x'00', 'x')"
@@ -315,68 +316,3 @@ def test_postgresql_locks_the_head_row_and_knows_the_upserts() -> None:
     assert "ON CONFLICT (shard, tag) DO UPDATE SET n = excluded.n, leaf_hash = excluded.leaf_hash" in text
     lock = sa.select(ledger_head.c.size).where(ledger_head.c.shard == 0).with_for_update()
     assert str(lock.compile(dialect=conn.dialect)).endswith("FOR UPDATE")
-
-
-def one_of_each() -> list[Draft]:
-    """A draft of every type of leaf, in an order in which a log could hold them."""
-    bank, operator, hex32 = BANK["institution"], BANK["operator"], "cd" * 32
-    jwk = {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}
-    kid = b64u(sha256(canonical(jwk)))
-    asked = {"request": UUID, "recipient": bank, "purpose": "02", "categories": ["loan"]}
-    granted = {
-        "consent_hash": hex32,
-        "recipient": bank,
-        "purpose": "02",
-        "categories": ["loan"],
-        "answer": "report",
-        "not_before": "2026-11-21T08:00:00.000Z",
-        "not_after": "2026-12-21T08:00:00.000Z",
-        "max_uses": 1,
-        "retention_days": 30,
-        "commitment": hex32,
-        "proof_sha256": hex32,
-        "kind": "jws",
-    }
-    enrolled = {
-        "commitment": hex32,
-        "registrar": "registrar-1",
-        "assurance": "eid",
-        "certificate_sha256": hex32,
-    }
-    disclosed = {
-        "query": UUID,
-        "grant": 16,
-        "purpose": "02",
-        "categories": ["loan"],
-        "use": 1,
-        "commitment": hex32,
-        "request": hex32,
-    }
-    why = {"institution": bank, "reason": "misuse"}
-    return [
-        OPENED,
-        Draft("policy.changed", {"policy": POLICY}),
-        Draft("key.published", {"use": "checkpoint", "kid": kid, "public": jwk, "holder": ORIGIN}),
-        Draft("key.epoch", {"epoch": 1, "event": "opened"}),
-        Draft("key.sealing", {"id": UUID, "sha256": hex32, "sealed": [{"kid": kid, "sealed": "AAAA"}]}),
-        Draft(
-            "institution.registered", {"institution": bank, "sector": "finance", "roles": ["admin", "query"]}
-        ),
-        Draft("institution.suspended", why | {"until": "2026-12-21T08:00:00.000Z"}),
-        Draft("institution.reinstated", why),
-        Draft("operator.registered", {"operator": operator, "institution": bank, "roles": ["query"]}),
-        Draft("operator.suspended", why | {"operator": operator}),
-        Draft("operator.reinstated", why | {"operator": operator}),
-        Draft("subject.enrolled", enrolled, tag=ANNA, by={"registrar": "registrar-1"}),
-        Draft("record.ingested", {"batch": UUID, "source": bank, "count": 3, "root": hex32}, tag=ANNA),
-        Draft("consent.requested", asked, tag=ANNA, by=BANK),
-        Draft("consent.declined", asked, tag=ANNA),
-        Draft("consent.lapsed", asked, tag=ANNA),
-        Draft("consent.granted", granted, tag=ANNA),
-        Draft("query.disclosed", disclosed, tag=ANNA, by=BANK),
-        Draft("query.undelivered", {"of": 17}, tag=ANNA),
-        refused(ANNA),
-        Draft("consent.withdrawn", {"grant": 16, "by": "citizen"}, tag=ANNA),
-        Draft("subject.read", {"what": "accesses"}, tag=ANNA),
-        Draft("log.closed", {"reason": "suite"}),
-    ]

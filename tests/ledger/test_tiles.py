@@ -284,3 +284,16 @@ def test_file_half_written_is_never_seen(tmp_path: Path, monkeypatch: pytest.Mon
     assert files(tmp_path) == before
     assert directory.extend(10, leaves_of(10, 20)) == root_of(20)
     assert tiles.TileDirectory(tmp_path).size() == 20
+
+
+def test_a_tile_that_fills_up_while_it_is_read_is_found(tmp_path: Path) -> None:
+    """A reader in another process looks for a partial, and by then the full tile has taken its place."""
+
+    class Overtaken(TileDirectory):
+        def _partials(self, level: Level, index: int) -> list[int]:
+            found = super()._partials(level, index)
+            TileDirectory(self.path).extend(10, leaves_of(10, 256))
+            return found
+
+    TileDirectory(tmp_path).extend(0, leaves_of(0, 10))
+    assert Overtaken(tmp_path).entries(0, 7) == tuple(leaves_of(0, 7))

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from gateway.consents import bodies
 from gateway.consents.grant import certificate_of
 from gateway.errors import Rejected
+from gateway.http import operations
 from gateway.http.auth import authenticate_bearer
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import MalformedBody, read_body, reply
@@ -24,7 +25,7 @@ def register(api: Api) -> None:
     """Put the citizen's endpoints on the map."""
     house = api.house
 
-    @api.route("/v1/enrolments", ["POST"], Guard.PROOF)
+    @api.route("/v1/enrolments", ["POST"], Guard.PROOF, operations.ENROL)
     def enrolments() -> Response:
         body, _ = read_body(bodies.Enrol)
         certificate = certificate_of(body.certificate)
@@ -43,12 +44,12 @@ def register(api: Api) -> None:
 
         return reply({"index": house.transact(act, nonce=nonce).index}, 201)
 
-    @api.route("/v1/me/report", ["GET"], Guard.CITIZEN)
+    @api.route("/v1/me/report", ["GET"], Guard.CITIZEN, operations.OWN_REPORT)
     def held(signed: tuple[Citizen, Nonce]) -> Response:
         citizen, nonce = signed
         return reply(report(house, citizen, record_reading(house, citizen, "report", nonce)))
 
-    @api.route("/v1/me/accesses", ["GET"], Guard.CITIZEN)
+    @api.route("/v1/me/accesses", ["GET"], Guard.CITIZEN, operations.OWN_ACCESSES)
     def looked(signed: tuple[Citizen, Nonce]) -> Response:
         citizen, nonce = signed
         after = _after(request.args.get("after", "0"))

@@ -6,21 +6,25 @@ from werkzeug.wrappers import Response
 
 from consent.document import Decline, document_sha256, format_template
 from gateway.consents import bodies
+from gateway.consents.challenge import challenge
 from gateway.consents.ending import decline
 from gateway.consents.grant import grant, parse_grant
 from gateway.consents.request import RequestRefused, request_consent
 from gateway.consents.view import Viewer, view_consent, view_request
 from gateway.consents.withdraw import withdraw
 from gateway.errors import Rejected
+from gateway.http import operations
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import MalformedBody, problem_reply, read_body, reply
 from gateway.institutions.standing import require_active
 from gateway.people.citizens import Citizen
 from gateway.query.request import Signer
+from gateway.query.ruled import Throttled
 from gateway.transaction import Nonce, Transaction
 from keys.blind import canonical_citizen_number
-from keys.canonical import parse_canonical
+from keys.canonical import b64u, parse_canonical
 from keys.errors import BadIdentifier
+from keys.instant import format_instant
 
 
 def register(api: Api) -> None:
@@ -32,7 +36,7 @@ def register(api: Api) -> None:
 def _requests(api: Api) -> None:
     house = api.house
 
-    @api.route("/v1/consent-requests", ["POST"], Guard.OPERATOR)
+    @api.route("/v1/consent-requests", ["POST"], Guard.OPERATOR, operations.ASK_CONSENT)
     def ask(signer: Signer) -> Response:
         asked, body = read_body(bodies.ConsentRequest)
         try:
@@ -40,6 +44,8 @@ def _requests(api: Api) -> None:
         except BadIdentifier as error:
             raise MalformedBody("$.person.citizen_number") from error
         outcome = request_consent(house, asked, body, signer, number)
+        if isinstance(outcome, Throttled):
+            return problem_reply("quota-exceeded", retry_after=outcome.retry_after_s)
         if isinstance(outcome, RequestRefused):
             receipt = house.receipts.of_query(
                 outcome.entry, asked.request_id, "refused", reason=outcome.reason.value
@@ -58,13 +64,13 @@ def _requests(api: Api) -> None:
             201,
         )
 
-    @api.route("/v1/consent-requests/<uuid:request_id>", ["GET"], Guard.PARTY)
+    @api.route("/v1/consent-requests/<uuid:request_id>", ["GET"], Guard.PARTY, operations.LOOK_AT_REQUEST)
     def look(party: Signer | tuple[Citizen, Nonce], request_id: object) -> Response:
         viewer = _spent(api, party)
         with house.read() as conn:
             return reply(view_request(house, conn, str(request_id), viewer, house.clock()))
 
-    @api.route("/v1/consent-requests/<uuid:request_id>/decline", ["POST"], Guard.CITIZEN)
+    @api.route("/v1/consent-requests/<uuid:request_id>/decline", ["POST"], Guard.CITIZEN, operations.DECLINE)
     def say_no(signed: tuple[Citizen, Nonce], request_id: object) -> Response:
         asked, _ = read_body(Decline)
         if asked.request_id != str(request_id):
@@ -77,20 +83,34 @@ def _requests(api: Api) -> None:
 def _consents(api: Api) -> None:
     house = api.house
 
-    @api.route("/v1/consents", ["POST"], Guard.PROOF)
+    @api.route("/v1/consents", ["POST"], Guard.PROOF, operations.GRANT)
     def give() -> Response:
         body, _ = read_body(bodies.Grant)
         granted = grant(house, parse_grant(body))
         receipt = house.receipts.of_consent(granted.entry, granted.consent.consent_id, "granted")
         return reply({"consent_id": granted.consent.consent_id, "state": "granted", "receipt": receipt}, 201)
 
-    @api.route("/v1/consents/<uuid:consent_id>", ["GET"], Guard.PARTY)
+    @api.route("/v1/consents/<uuid:consent_id>", ["GET"], Guard.PARTY, operations.SHOW_CONSENT)
     def show(party: Signer | tuple[Citizen, Nonce], consent_id: object) -> Response:
         viewer = _spent(api, party)
         with house.read() as conn:
             return reply(view_consent(house, conn, str(consent_id), viewer, house.clock()))
 
-    @api.route("/v1/withdrawals", ["POST"], Guard.PROOF)
+    @api.route("/v1/challenges", ["POST"], Guard.PUBLIC, operations.CHALLENGE)
+    def challenges() -> Response:
+        body, _ = read_body(bodies.Challenge)
+        made = challenge(house, body.document)
+        return reply(
+            {
+                "server_nonce": b64u(made.server_nonce),
+                "challenge": b64u(made.challenge),
+                "rp_id": made.rp_id,
+                "expires": format_instant(made.expires),
+            },
+            201,
+        )
+
+    @api.route("/v1/withdrawals", ["POST"], Guard.PROOF, operations.WITHDRAW)
     def take_back() -> Response:
         body, _ = read_body(bodies.Withdraw)
         done = withdraw(house, body)

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from flask import request
 from werkzeug.wrappers import Response
 
-from gateway.errors import Rejected
-from gateway.http.auth import authenticate_operator
+from gateway.errors import EvidenceBroken, Rejected
+from gateway.http import operations
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import problem_reply, reply
 from gateway.institutions.published import published
 from gateway.institutions.standing import standings
+from gateway.policies import stored
 from gateway.publishing import proof_of, vkey_of
 from gateway.tables import institutions, operators
 from gateway.transaction import Transaction
-from keys.canonical import parse_canonical
+from keys.canonical import parse_canonical, sha256_hex
 from keys.notes import format_vkey
 from ledger.errors import LedgerError
 from ledger.tiles import Level, MissingTile, TileDirectory, format_bundle, format_tile, parse_tile_path
 
 OCTETS = "application/octet-stream"
 TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
 
 
 def register(api: Api) -> None:
     """Put the log on the map."""
     _tiles(api)
+    _policies(api)
     _proofs(api)
 
 
 def _tiles(api: Api) -> None:
     tiles = TileDirectory(api.house.settings.log_dir)
 
-    @api.route("/ledger/checkpoint", ["GET"], Guard.PUBLIC)
+    @api.route("/ledger/checkpoint", ["GET"], Guard.PUBLIC, operations.CHECKPOINT)
     def checkpoint() -> Response:
         note = (api.house.settings.log_dir / "checkpoint").read_bytes()
         return Response(note, content_type=TEXT, headers={"Cache-Control": "no-cache"})
 
-    @api.route("/ledger/tile/<path:path>", ["GET"], Guard.PUBLIC)
+    @api.route("/ledger/tile/<path:path>", ["GET"], Guard.PUBLIC, operations.TILE)
     def tile(path: str) -> Response:
         try:
             level, index, width = parse_tile_path(f"tile/{path}")
@@ -49,6 +51,25 @@ def _tiles(api: Api) -> None:
         private = "private" if level == "entries" else "public"
         return Response(
             data, content_type=OCTETS, headers={"Cache-Control": f"{private}, max-age=31536000, immutable"}
+        )
+
+
+def _policies(api: Api) -> None:
+    house = api.house
+
+    @api.route("/ledger/policy/<name>", ["GET"], Guard.PUBLIC, operations.POLICY)
+    def policy(name: str) -> Response:
+        """A bundle's own bytes under its hash: what replay needs to read the leaves that name it."""
+        with house.read() as conn:
+            body = stored(conn, name)
+        if body is None:
+            raise Rejected("not-found")
+        if sha256_hex(body) != name:
+            raise EvidenceBroken("the stored policy is not the one that the ledger names")
+        return Response(
+            body,
+            content_type=JSON,
+            headers={"Cache-Control": "public, max-age=31536000, immutable"},
         )
 
 
@@ -65,7 +86,7 @@ def _read_tile(tiles: TileDirectory, level: Level, index: int, width: int) -> by
 def _proofs(api: Api) -> None:
     house = api.house
 
-    @api.route("/v1/ledger/proofs/<int:index>", ["GET"], Guard.PUBLIC)
+    @api.route("/v1/ledger/proofs/<int:index>", ["GET"], Guard.PUBLIC, operations.PROOF)
     def proof(index: int) -> Response:
         newest = api.publishing.publish_now()
         if newest is None:
@@ -74,7 +95,7 @@ def _proofs(api: Api) -> None:
             raise Rejected("not-found")
         return Response(proof_of(house, newest, index), content_type=TEXT)
 
-    @api.route("/v1/keys", ["GET"], Guard.PUBLIC)
+    @api.route("/v1/keys", ["GET"], Guard.PUBLIC, operations.KEYS)
     def keys() -> Response:
         with house.read() as conn:
             found = published(house, conn)
@@ -98,7 +119,7 @@ def _proofs(api: Api) -> None:
 
 def _require_auditor(api: Api) -> None:
     """Entry bundles are for a regulator's auditing operator in good standing; to others they are absent."""
-    signer = authenticate_operator(api.house, request)
+    signer = api.operator()
 
     def act(tx: Transaction) -> bool:
         operator = standings(tx, operators, [signer.operator]).get(signer.operator)

@@ -9,9 +9,13 @@ from string import Template
 import sqlalchemy as sa
 from werkzeug.wrappers import Response
 
+from gateway import db
+from gateway.errors import EvidenceBroken
+from gateway.http import operations
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import problem_reply, reply
 from gateway.institutions.published import published
+from gateway.policies import installed
 from gateway.publishing import vkey_of
 from keys.notes import format_vkey
 from ledger.log import read_head
@@ -24,16 +28,16 @@ def register(api: Api) -> None:
     house = api.house
     page = Template((files("gateway") / "http" / "index.html").read_text("utf-8"))
 
-    @api.route("/", ["GET"], Guard.PUBLIC)
+    @api.route("/", ["GET"], Guard.PUBLIC, operations.INDEX)
     def index() -> Response:
         text = page.substitute(origin=escape(house.origin), vkey=escape(format_vkey(vkey_of(house))))
         return Response(text, content_type="text/html; charset=utf-8")
 
-    @api.route("/healthz", ["GET"], Guard.PUBLIC)
+    @api.route("/healthz", ["GET"], Guard.PUBLIC, operations.HEALTH)
     def healthz() -> Response:
         return reply({"status": "ok"})
 
-    @api.route("/readyz", ["GET"], Guard.PUBLIC)
+    @api.route("/readyz", ["GET"], Guard.PUBLIC, operations.READY)
     def readyz() -> Response:
         why = why_not_ready(api)
         return reply({"status": "ready"}) if why is None else problem_reply("not-ready", extra={"why": why})
@@ -42,15 +46,21 @@ def register(api: Api) -> None:
 def why_not_ready(api: Api) -> str | None:
     """A code for what keeps the gateway from serving, or None."""
     house = api.house
+    seen = house.seen  # before the snapshot, which may be older than what another thread sees commit
     try:
         with house.read() as conn:
+            now = db.clock_of(conn)
             head = read_head(conn, house.shard)
             regulators = published(house, conn, "regulator")
+            installed(conn, house.shard, house.policy)
     except sa.exc.DBAPIError:
         return "database"
-    if house.seen is not None and head.size < house.seen.size:
+    except EvidenceBroken:
+        return "evidence"
+    if seen is not None and head.size < seen.size:
         return "rolled-back"
-    if head.at - house.clock() > CLOCK_TOLERANCE_MS:
+    here = house.clock()
+    if head.at - here > CLOCK_TOLERANCE_MS or (now is not None and abs(now - here) > CLOCK_TOLERANCE_MS):
         return "clock"
     if api.publishing.failure is not None:
         return "publishing"

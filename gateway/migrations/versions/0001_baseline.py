@@ -23,16 +23,59 @@ BEGIN SELECT RAISE(ABORT, 'a leaf of the ledger is never replaced'); END""",
 )
 
 
+POSTGRESQL_FUNCTIONS = (
+    """CREATE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is refused on %: the ledger only grows', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$""",
+    """CREATE FUNCTION ledger_move_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.shard <> OLD.shard OR NEW.size <= OLD.size THEN
+    RAISE EXCEPTION '% only ever moves forward', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$""",
+)
+# What each table refuses as a whole statement, whether or not it meets a row.
+POSTGRESQL_REFUSALS = {
+    "ledger_leaves": "UPDATE OR DELETE OR TRUNCATE",
+    "ledger_sealed": "DELETE OR TRUNCATE",
+    "ledger_head": "DELETE OR TRUNCATE",
+    "ledger_subjects": "DELETE OR TRUNCATE",
+    "ledger_published": "DELETE OR TRUNCATE",
+}
+
+
 def upgrade() -> None:
-    """Create everything. On SQLite, triggers refuse to change a leaf."""
-    if op.get_bind().dialect.name != "sqlite":
-        raise RuntimeError("this release runs on SQLite; PostgreSQL comes with a revision of its own")
+    """Create everything. Triggers refuse to change a leaf."""
     _ledger()
     _parties()
     _persons()
     _consents()
-    for trigger in TRIGGERS:
-        op.execute(trigger)
+    if op.get_bind().dialect.name == "postgresql":
+        _postgresql_triggers()
+    else:
+        for trigger in TRIGGERS:
+            op.execute(trigger)
+
+
+def _postgresql_triggers() -> None:
+    """They fire ALWAYS: a session that calls itself a replica does not get past them."""
+    for function in POSTGRESQL_FUNCTIONS:
+        op.execute(function)
+    for table, events in POSTGRESQL_REFUSALS.items():
+        op.execute(
+            f"CREATE TRIGGER {table}_refuse BEFORE {events} ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()"
+        )
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_refuse")
+    for table in ("ledger_head", "ledger_published"):
+        op.execute(
+            f"CREATE TRIGGER {table}_move_on BEFORE UPDATE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION ledger_move_on()"
+        )
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_move_on")
 
 
 def downgrade() -> None:

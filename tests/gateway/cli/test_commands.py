@@ -17,6 +17,7 @@ from gateway.cli import main
 from gateway.cli.failures import line_of
 from gateway.errors import GatewayError, Rejected, Undelivered
 from gateway.http.problems import PROBLEMS
+from gateway.http.flood import TooManyBadSignatures
 from gateway.http.signature import SignatureRefused
 from keys.errors import KeysError
 from ledger.errors import Finding, LedgerError
@@ -30,6 +31,7 @@ operator keygen, operator add, operator suspend, operator reinstate, operator li
 consent request, consent decline, consent status, consent sign, consent withdraw
 citizen keygen, citizen enrol, citizen report, citizen accesses
 records import
+policy lint, policy diff, policy apply, policy show
 ledger checkpoint, ledger export, ledger verify, ledger show, ledger proof, ledger vkey
 keys status, config show
 """
@@ -91,7 +93,7 @@ def test_no_option_takes_a_secret_or_a_citizen_number() -> None:
     "kind",
     sorted(
         {one for root in (GatewayError, KeysError, ConsentError, LedgerError) for one in (root, *below(root))}
-        - {Finding, Undelivered, SignatureRefused, *(Rejected, *below(Rejected))},
+        - {Finding, Undelivered, SignatureRefused, TooManyBadSignatures, *(Rejected, *below(Rejected))},
         key=lambda one: f"{one.__module__}.{one.__qualname__}",
     ),
 )

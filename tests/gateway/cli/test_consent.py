@@ -117,11 +117,29 @@ def test_an_answer_is_shown_with_receipt_and_proof(town: Shell) -> None:
     assert shown["index"] > plain["index"]
 
 
-def test_a_query_id_serves_once(town: Shell) -> None:
+def test_the_same_query_sent_again_brings_the_same_answer_and_another_is_refused(town: Shell) -> None:
     consent = consented(town, CITIZEN, "citizen", "once", "--max-uses", 5)
     name = "00000000-0000-4000-8000-000000000001"
-    town.ok(*query(town, consent, "--query-id", name))
-    assert "[query-id-reused]" in town.fails(*query(town, consent, "--query-id", name))
+    first, again = (town.json(*query(town, consent, "--query-id", name)) for _ in range(2))
+    assert again["answer"] == first["answer"]
+    assert again["index"] > first["index"]
+    assert "redelivered" in town.ok(*query(town, consent, "--query-id", name))
+    other = query(town, consent, "--query-id", name, "--case-ref", "another")
+    assert "[query-id-reused]" in town.fails(*other)
+
+
+def test_a_yes_or_no_is_asked_for_by_its_name(town: Shell) -> None:
+    form = ("--purpose", "61", "--category", "repayment", "--answer", "predicate:no-overdue-90d")
+    operator = ("--key", town.file("operator.jwk"))
+    request = town.file("predicate.request")
+    asked = town.json("consent", "request", *operator, "--person", town.person(CITIZEN), *form,
+                      "--out", request)  # fmt: skip
+    town.ok("consent", "sign", request, "--key", town.file("citizen.jwk"), "--send")
+    said = town.ok("query", *operator, "--consent-id", asked["consent_id"], *form)
+    assert "no-overdue-90d: yes" in said
+    assert "90 days or more" in said
+    assert "predicate at index" in said
+    assert "proved in the ledger" in said
 
 
 def test_a_pinned_key_that_is_not_the_gateways_stops_the_client(town: Shell) -> None:

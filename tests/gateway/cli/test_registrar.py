@@ -37,6 +37,17 @@ def test_two_officers_make_a_certificate_without_any_gateway(counter: Shell) -> 
     assert counter.file("draft").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_key_can_be_certified_to_wait(counter: Shell) -> None:
+    counter.ok("registrar", "certify", "--registrar-key", counter.file("registrar.jwk.pub"),
+               "--key", counter.file("officer-a.jwk"), "--officer", counter.file("officer-a.cert"),
+               "--with", "officer-b", "--gateway", ORIGIN, "--citizen-key", counter.file("citizen.jwk.pub"),
+               "--person", counter.person(PEOPLE[0]), "--wait-hours", "72",
+               "--out", counter.file("draft"))  # fmt: skip
+    counter.ok(*second(counter, "draft", PEOPLE[0], "certificate"))
+    enrolment = parse_certificate(counter.file("certificate").read_bytes().strip()).enrolment
+    assert enrolment.effective - enrolment.at == 72 * 3_600_000
+
+
 def test_one_officer_cannot_be_both(counter: Shell) -> None:
     draft(counter, PEOPLE[0], "citizen", out="draft")
     assert counter.fails(*second(counter, "draft", PEOPLE[0], "certificate", "officer-a"))

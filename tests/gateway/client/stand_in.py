@@ -79,6 +79,8 @@ class StandIn:
         self.leaves: list[bytes] = []
         self.published: int | None = None
         self.refuse: str | None = None
+        self.content: dict[str, Any] = CONTENT
+        self.decision = "disclosed"
         self.receipt_key = RECEIPT_KEY
         self.log_key = LOG_KEY
         self.lie: Callable[[dict[str, Any]], None] = lambda members: None
@@ -226,9 +228,9 @@ def _query(gateway: StandIn, body: dict[str, Any]) -> tuple[int, dict[str, Any]]
         {"purpose": body["purpose"], "categories": body["categories"]},
         {"institution": BANK, "operator": "op-0"},
     )
-    digest = sha256_hex(canonical(CONTENT))
-    token = gateway.receipt(index, "disclosed", query_id=body["query_id"], answer_sha256=digest)
-    return 200, {"answer": json.loads(canonical(CONTENT)), "receipt": token}
+    digest = sha256_hex(canonical(gateway.content))
+    token = gateway.receipt(index, gateway.decision, query_id=body["query_id"], answer_sha256=digest)
+    return 200, {"answer": json.loads(canonical(gateway.content)), "receipt": token}
 
 
 def _consent_event(kind: str) -> Callable[[StandIn, dict[str, Any]], tuple[int, dict[str, Any]]]:

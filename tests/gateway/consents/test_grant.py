@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from consent.document import consent_hash
@@ -11,6 +12,7 @@ from gateway.client.bank import Answer
 from gateway.client.citizen import Recorded
 from gateway.client.reply import Refused
 from gateway.institutions.register import reinstate, suspend
+from gateway.policies import apply_policy
 from keys.canonical import canonical, parse_canonical
 from tests.gateway import kit
 from tests.gateway.world import BANK, REGISTRAR, SOURCE, World, fresh_key, new_registrar
@@ -178,3 +180,17 @@ def test_a_grant_under_a_registrar_of_nobodys_is_refused(world: World) -> None:
     body = world.wallet.sign_consent(world.ask(citizen).template, citizen.key, certificate=forged)
     assert refused_as(citizen.client.grant(body)) == "bad-certificate"
     assert not kit.of_type(world.house, "subject.enrolled")
+
+
+def test_what_a_stricter_policy_no_longer_allows_is_not_granted(world: World) -> None:
+    """Asked for under one policy, signed under the next: an auditor replays the grant under the latter."""
+    citizen = world.citizen(kit.NUMBER)
+    body = world.wallet.sign_consent(world.ask(citizen).template, citizen.key)
+    policy = world.house.policy
+    shorter = [
+        msgspec.structs.replace(purpose, max_days=1) if purpose.code == "02" else purpose
+        for purpose in policy.purposes
+    ]
+    apply_policy(world.house, msgspec.structs.replace(policy, purposes=tuple(shorter)))
+    assert refused_as(citizen.client.grant(body)) == "validity-too-long"
+    assert not kit.of_type(world.house, "consent.granted")

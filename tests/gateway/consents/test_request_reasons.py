@@ -30,7 +30,7 @@ ASKED: dict[Reason, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[World]:
     with new_world(tmp_path_factory.mktemp("requests") / "home") as made:
         yield made
 

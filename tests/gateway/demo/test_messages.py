@@ -40,6 +40,7 @@ def test_story_has_a_title_for_every_step() -> None:
     assert steps == [
         "welcome", "import", "enrol", "request", "grant", "query", "beyond",
         "accesses", "withdraw", "again", "regulator", "insider", "export",
+        "statute", "predicate", "checked",
     ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The story as a stranger sees it: told twice in one home, against the real server, then all of it checked.
 
-One home for the whole file: the first telling is English and leaves its server running; the second is
-Chinese, stops that server and ends with its own.
+One home for the whole file: the first telling is English, the main story on SQLite, and leaves its server
+running; the second is Chinese, has every chapter, stands on a PostgreSQL of its own with two workers, stops
+the first one's server and ends with its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ import pytest
 
 from gateway.demo import server_process
 from gateway.demo.home import Home
+from gateway.demo.postgres_server import HOW_TO_ENABLE, find_postgres
+from tests.databases import WHY
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +40,7 @@ def interpreters() -> tuple[str, ...]:
 
 
 INTERPRETERS: Final = interpreters()
+SECOND_ENGINE: Final = "postgresql" if find_postgres() else "sqlite"
 
 
 def clean_environment() -> dict[str, str]:
@@ -85,7 +90,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tellings]:
         for line in english.splitlines():
             if line.startswith(INTERPRETERS):
                 after[line] = run(shlex.split(line))
-        chinese = tell(home.path, "--once", DEMO_LANG="zh_CN.UTF-8")
+        everything = ("--once", "--chapter", "all", "--database", SECOND_ENGINE)
+        chinese = tell(home.path, *everything, DEMO_LANG="zh_CN.UTF-8")
         yield Tellings(home, english, first, replies, after, chinese)
     finally:
         for pid in server_process.earlier(home):
@@ -158,12 +164,38 @@ def test_story_is_told_in_chinese(told: Tellings) -> None:
     assert "1,000 名申请人" in told.chinese
     assert "Refused" not in told.chinese
     titles = [re.findall(r"^ ?(\d+) ", text, re.MULTILINE) for text in (told.english, told.chinese)]
-    assert titles[0] == titles[1] == [str(number) for number in range(1, 13)]
+    assert titles[0] == [str(number) for number in range(1, 13)]
+    assert titles[1] == [str(number) for number in range(1, 16)]
+
+
+def test_chapters_tell_of_the_statute_and_of_the_yes_or_no(told: Tellings) -> None:
+    plain = "".join(told.chinese.split())
+    for said in (
+        "被拒绝：该用户的角色不允许此操作",
+        "示范法院依法查询：《中华人民共和国民事诉讼法》第二百五十三条",
+        "被拒绝：机构不具备所称的法定查询权",
+        "被拒绝：该查询原因只需是否应答，不得调取原始记录",
+        "：是。除此之外什么也没有给出",
+        "：否。除此之外什么也没有给出",
+        "导出的账本校验无误",
+    ):
+        assert said in plain
+    assert len(re.findall("→被(核验程序|网关)发现", plain)) == 6
+
+
+def test_second_telling_stands_on_postgresql_with_two_workers(told: Tellings) -> None:
+    if SECOND_ENGINE != "postgresql":
+        pytest.skip(f"{WHY}: {HOW_TO_ENABLE}")
+    assert "2 个工作进程共写一本账" in "".join(told.chinese.split("\n   "))
+    settings = tomllib.loads((told.home.path / "config.toml").read_text("utf-8"))
+    assert settings["workers"] == 2
+    assert settings["database_url"].startswith("postgresql+psycopg://demo_gateway@")
+    assert not (told.home.path / "gateway.db").exists()
 
 
 def test_private_keys_are_readable_by_their_owner_alone(told: Tellings) -> None:
     private = sorted(told.home.keys.rglob("*.jwk"))
-    assert len(private) == 3 + 1 + 1 + 20
+    assert len(private) == 3 + 1 + 1 + 20 + 2
     for path in (*private, *told.home.keys.rglob("person.txt"), told.home.source / "applicants.csv"):
         assert path.stat().st_mode & 0o777 == 0o600, path
 

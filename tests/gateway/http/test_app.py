@@ -24,17 +24,24 @@ ROUTES = {
     ("POST", "/v1/consents"): Guard.PROOF,
     ("GET", "/v1/consents/<uuid:consent_id>"): Guard.PARTY,
     ("POST", "/v1/withdrawals"): Guard.PROOF,
+    ("POST", "/v1/challenges"): Guard.PUBLIC,
     ("POST", "/v1/queries"): Guard.OPERATOR,
+    ("GET", "/v1/queries/<uuid:query_id>"): Guard.OPERATOR,
+    ("POST", "/v1/queries/<uuid:query_id>/approval"): Guard.OPERATOR,
     ("GET", "/v1/me/report"): Guard.CITIZEN,
     ("GET", "/v1/me/accesses"): Guard.CITIZEN,
     ("GET", "/v1/ledger/proofs/<int:index>"): Guard.PUBLIC,
     ("GET", "/ledger/checkpoint"): Guard.PUBLIC,
     ("GET", "/ledger/tile/<path:path>"): Guard.PUBLIC,
+    ("GET", "/ledger/policy/<name>"): Guard.PUBLIC,
     ("GET", "/healthz"): Guard.PUBLIC,
     ("GET", "/readyz"): Guard.PUBLIC,
     ("POST", "/v1/enrolments"): Guard.PROOF,
     ("GET", "/v1/keys"): Guard.PUBLIC,
     ("GET", "/"): Guard.PUBLIC,
+    ("GET", "/openapi.json"): Guard.PUBLIC,
+    ("GET", "/docs"): Guard.PUBLIC,
+    ("GET", "/docs.css"): Guard.PUBLIC,
 }
 SIGNED = {Guard.OPERATOR, Guard.CITIZEN, Guard.PARTY}
 
@@ -49,6 +56,7 @@ def path_of(rule: str) -> str:
     values = {
         "<uuid:request_id>": str(uuid.uuid4()),
         "<uuid:consent_id>": str(uuid.uuid4()),
+        "<uuid:query_id>": str(uuid.uuid4()),
         "<int:index>": "0",
         "<path:path>": "0/000.p/4",
     }
@@ -99,7 +107,7 @@ def test_a_route_that_takes_proofs_refuses_what_proves_nothing(shared: World, ru
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/docs", "/v1", "/v1/queries/", "/v2/queries", "/ledger", "/metrics", "/ledger/tile/9/x/y"],
+    ["/nothing", "/docs/", "/v1", "/v1/queries/", "/v2/queries", "/ledger", "/metrics", "/ledger/tile/9/x/y"],
 )
 def test_what_is_not_on_the_map_is_404(shared: World, path: str) -> None:
     kit.check_problem(httpx.get(shared.url + path), 404, "not-found")

@@ -19,10 +19,11 @@ STATUSES = {
     404: {"not-found"},
     405: {"method-not-allowed"},
     409: {"query-id-reused", "already-answered", "request-id-reused", "second-key"},
-    410: {"request-lapsed"},
+    410: {"challenge-gone", "request-lapsed"},
     413: {"body-too-large"},
     415: {"unsupported-media-type"},
-    422: {"consent-mismatch", "bad-proof", "bad-certificate"},
+    422: {"approval-mismatch", "consent-mismatch", "bad-proof", "bad-certificate"},
+    429: {"quota-exceeded", "too-many-bad-signatures"},
     500: {"internal"},
     503: {"not-yet-published", "undelivered", "not-ready", "ledger-unavailable", "evidence-damaged"},
 }

@@ -80,7 +80,7 @@ def test_a_citizens_key_is_no_operators(world: World) -> None:
     assert kit.name_of(kit.post_query(world, kit.query_body(consent), citizen.key)) == "unknown-key"
 
 
-@pytest.mark.parametrize("roles", [["admin", "query"], ["admin", "audit"], []])
+@pytest.mark.parametrize("roles", [["admin", "query"], ["admin", "approve"], ["admin", "audit"], []])
 def test_roles_that_no_operator_has_together_are_refused(world: World, roles: list[str]) -> None:
     with pytest.raises(Rejected):
         add_operator(world.house, BANK, public(), roles)
@@ -95,6 +95,14 @@ def test_an_operator_has_only_roles_of_its_institution(world: World) -> None:
     ):
         with pytest.raises(Rejected):
             add_operator(world.house, institution, public(), roles)
+
+
+def test_only_who_may_query_has_approvers(world: World) -> None:
+    key = public()
+    with pytest.raises(Rejected, match="allows its operators"):
+        add_operator(world.house, SOURCE, key, ["approve"])
+    operator, _ = add_operator(world.house, BANK, key, ["approve", "query"])
+    assert kit.row_of(world.house, "operators", "operator = ?", operator)["roles"] == "approve query"
 
 
 def test_one_key_is_one_operators(world: World) -> None:

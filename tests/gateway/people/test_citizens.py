@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+
 from gateway.client.reply import Refused
 from gateway.institutions.register import reinstate, suspend
 from keys.canonical import parse_canonical
 from tests.gateway import kit
-from tests.gateway.world import DAY_MS, REGISTRAR, SOURCE, Citizen, World, fresh_key, new_registrar
+from tests.gateway.world import (
+    DAY_MS,
+    REGISTRAR,
+    SOURCE,
+    Citizen,
+    World,
+    fresh_key,
+    new_registrar,
+    new_world,
+    roomy_policy,
+)
 
 
 def enrol(citizen: Citizen, certificate: bytes | None = None, number: str | None = None) -> str | int:
@@ -80,6 +94,19 @@ def test_a_certificate_for_another_gateway_or_time_enrols_nobody(world: World) -
     tomorrow = world.registrar.certify(world.house.origin, kit.NUMBER, citizen.key, world.clock() + DAY_MS)
     assert enrol(citizen, elsewhere) == "bad-certificate"
     assert enrol(citizen, tomorrow) == "bad-certificate"
+
+
+def test_a_key_that_would_act_before_the_policy_lets_it_is_not_enrolled(tmp_path: Path) -> None:
+    policy = roomy_policy()
+    enrolment = msgspec.structs.replace(policy.enrolment, waits={"in-person": 24})
+    with new_world(tmp_path / "home", policy=msgspec.structs.replace(policy, enrolment=enrolment)) as world:
+        citizen, at = person(world), world.clock()
+        for waited, outcome in ((0, "bad-certificate"), (DAY_MS - 1, "bad-certificate"), (DAY_MS, int)):
+            certificate = world.registrar.certify(
+                world.house.origin, kit.NUMBER, citizen.key, at, effective=at + waited
+            )
+            got = enrol(citizen, certificate)
+            assert got == outcome or type(got) is outcome
 
 
 def test_both_kinds_of_key_sign_for_a_citizen(world: World) -> None:

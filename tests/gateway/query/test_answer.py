@@ -36,7 +36,7 @@ LOST = {
 """Damage that shows only when the permitted records are opened, after the commit."""
 
 DAMAGE = {
-    "ciphertext": "UPDATE records SET body = zeroblob(length(body))",
+    "ciphertext": "UPDATE records SET body = zeroblob(200)",
     "ciphertext-gone": "UPDATE records SET body = x''",
     "text": "UPDATE records SET body = 'text'",
     "revision-hash": "UPDATE records SET revision_hash = zeroblob(32)",

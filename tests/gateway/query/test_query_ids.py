@@ -1,4 +1,4 @@
-"""A query_id serves one query of one institution, whatever became of it."""
+"""A query_id serves one request of one institution, whatever became of it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tests.gateway import kit
 from tests.gateway.world import BANK, World
 
 
-def test_a_query_id_used_again_is_a_conflict_with_a_receipt(world: World) -> None:
+def test_a_query_id_used_for_another_body_is_a_conflict_with_a_receipt(world: World) -> None:
     consent, query = world.consent(world.citizen(kit.NUMBER)), str(uuid.uuid4())
     assert isinstance(world.query(consent, query_id=query), Answer)
-    kit.check_refused(world, world.query(consent, query_id=query), "query-id-reused", query)
-    kit.check_refused(
-        world, world.query(consent, query_id=query, categories=("loan",)), "query-id-reused", query
-    )
+    for change in ({"categories": ("loan",)}, {"case_ref": "another"}, {"purpose": "03"}):
+        kit.check_refused(world, world.query(consent, query_id=query, **change), "query-id-reused", query)
     assert len(kit.of_type(world.house, "query.disclosed")) == 1
+    assert kit.row_of(world.house, "grants", "consent = ?", consent)["uses"] == 1
 
 
-def test_the_id_of_a_refused_query_is_used_too(world: World) -> None:
+def test_the_id_of_a_refused_query_is_used_too_also_for_the_same_body(world: World) -> None:
     consent, query = world.consent(world.citizen(kit.NUMBER)), str(uuid.uuid4())
     kit.check_refused(world, world.query(consent, query_id=query, purpose="99"), "purpose-unknown", query)
+    kit.check_refused(world, world.query(consent, query_id=query, purpose="99"), "query-id-reused", query)
     kit.check_refused(world, world.query(consent, query_id=query), "query-id-reused", query)
 
 
@@ -39,6 +39,9 @@ def test_a_used_id_under_suspension_is_refused_for_the_suspension_and_recorded(w
     assert isinstance(world.query(consent, query_id=query), Answer)
     suspend(world.house, "institution", BANK, "audit-failed")
     kit.check_refused(world, world.query(consent, query_id=query), "institution-suspended", query)
+    other = world.query(consent, query_id=query, categories=("loan",))
+    kit.check_refused(world, other, "institution-suspended", query)
     reinstate(world.house, "institution", BANK, "audit-passed")
-    kit.check_refused(world, world.query(consent, query_id=query), "query-id-reused", query)
+    other = world.query(consent, query_id=query, categories=("loan",))
+    kit.check_refused(world, other, "query-id-reused", query)
     assert isinstance(world.query(consent), Answer)

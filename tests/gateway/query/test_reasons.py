@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,8 +16,10 @@ from gateway.house import House
 from gateway.institutions.register import add_operator, reinstate, suspend
 from gateway.tables import citizen_keys, grants
 from gateway.transaction import Transaction
+from keys.instant import HOUR
 from keys.signing import parse_public_jwk
 from tests.gateway import kit
+from tests.gateway.query.asked import answered_before_a_term_ends
 from tests.gateway.world import BANK, DAY_MS, World, fresh_key, new_world
 
 Scenario = Callable[[World], Any]
@@ -30,14 +32,11 @@ ELSEWHERE = {
     Reason.VALIDITY_TOO_LONG: "of a consent request",
     Reason.USES_TOO_MANY: "of a consent request",
     Reason.RETENTION_TOO_LONG: "of a consent request",
+    Reason.APPROVAL_DENIED: "of a statutory query: statutory/test_path.py",
+    Reason.APPROVAL_LAPSED: "of a statutory query: statutory/test_refusals.py",
 }
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One gateway for all scenarios; each makes its own person and consent and leaves standing as it was."""
-    with new_world(tmp_path_factory.mktemp("reasons") / "home") as made:
-        yield made
+STATUTORY = {Reason.APPROVAL_DENIED, Reason.APPROVAL_LAPSED}
+"""Produced, with receipt and leaf, by the tests of statutory queries."""
 
 
 def scenario(reason: Reason) -> Callable[[Scenario], Scenario]:
@@ -95,7 +94,7 @@ def administrator(world: World) -> Any:
 def same_id_again(world: World) -> Any:
     consent, query = consent_of_somebody(world), str(uuid.uuid4())
     assert isinstance(world.query(consent, query_id=query), Answer)
-    return world.query(consent, query_id=query)
+    return world.query(consent, query_id=query, categories=("loan",))
 
 
 @scenario(Reason.PURPOSE_UNKNOWN)
@@ -105,7 +104,9 @@ def purpose_of_nobody(world: World) -> Any:
 
 @scenario(Reason.STATUTE_NOT_HELD)
 def under_a_statute(world: World) -> Any:
-    body = kit.query_body(None, statute="criminal-procedure-144")
+    named = {"code": "criminal-procedure-144", "document": "none of its pattern"}
+    check = {"citizen_number": kit.NUMBER}
+    body = kit.query_body(None, statute=named, purpose="92", person_check=check)
     leaf = kit.check_refusal(world, kit.post_query(world, body), "statute-not-held", body["query_id"])
     assert leaf.subject is not None
     return None
@@ -199,6 +200,21 @@ def another_form_of_answer(world: World) -> Any:
     return world.query(consent_of_somebody(world), answer="predicate:no-arrears")
 
 
+@scenario(Reason.PREDICATE_SUFFICES)
+def the_record_where_a_yes_or_no_serves(world: World) -> Any:
+    terms = {"purpose": "61", "categories": ("repayment",)}
+    consent = consent_of_somebody(world, **terms, answer="predicate:no-overdue-90d")
+    return world.query(consent, **terms)
+
+
+@scenario(Reason.ANSWER_GONE)
+def given_and_gone(world: World) -> Any:
+    """A judgment's term ends between the answer and the second time it is asked for."""
+    asked = answered_before_a_term_ends(world)
+    world.clock.offset += 2 * HOUR
+    return asked.send()
+
+
 @pytest.mark.parametrize("reason", SCENARIOS, ids=[reason.value for reason in SCENARIOS])
 def test_a_query_is_refused_with_receipt_and_leaf(shared: World, reason: Reason) -> None:
     before = len(kit.of_type(shared.house, "query.refused"))
@@ -239,6 +255,6 @@ def test_the_one_whose_consent_it_is_sees_the_attempt_of_another_bank(shared: Wo
 def test_every_reason_is_produced_by_a_query_or_a_consent_request() -> None:
     from tests.gateway.consents.test_request_reasons import ASKED
 
-    assert SCENARIOS.keys() | ASKED.keys() | {Reason.PURPOSE_OFF} == set(Reason)
+    assert SCENARIOS.keys() | ASKED.keys() | STATUTORY | {Reason.PURPOSE_OFF} == set(Reason)
     assert SCENARIOS.keys() | ELSEWHERE.keys() == set(Reason)
     assert not SCENARIOS.keys() & ELSEWHERE.keys()

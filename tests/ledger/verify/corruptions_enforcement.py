@@ -31,10 +31,6 @@ from tests.ledger.verify.story import (
 )
 
 
-def _predicate_only(story: Story) -> None:
-    story["grant"].body["answer"] = "predicate:no_adverse"
-
-
 def _second_key(story: Story) -> None:
     """A second live key for one person."""
     draft = story.repeat("anna-enrolled", "second-key", "request")
@@ -193,7 +189,6 @@ ENFORCEMENT = (
         "answer-1",
         body("answer-1", categories=["judgment", "loan", "repayment"]),
     ),
-    Corruption("report_where_yes_or_no_was_agreed", "grant-answer", "answer-1", _predicate_only),
     Corruption("eleventh_use_of_ten", "use-limit", "use-11", lambda story: _another(story, "use-10", 11)),
     Corruption(
         "use_counted_twice", "use-number", "use-10b", lambda story: _another(story, "use-10", 10, "b")

@@ -21,8 +21,8 @@ from tests.ledger.verify.people import (
     REGULATOR,
     RIVAL,
     TELLER,
-    policy,
 )
+from tests.ledger.verify.policies import policy
 from tests.ledger.verify.spoilers import (
     Corruption,
     Spoiler,

@@ -12,13 +12,16 @@ from keys.sealing import generate_x25519, parse_x25519_jwk
 from keys.signing import Ed25519PrivateKey, PrivateKey, generate_key, thumbprint, thumbprint_bytes
 from tests.ledger.verify.forge import ORIGIN, START, Source
 
-BANK, RIVAL, COURT, REGULATOR = (
+BANK, RIVAL, COURT, REGULATOR, BUREAU = (
     "91440101MA5AAAAA1X",
     "91440101MA5BBBBB2X",
     "11440000MB2CCCCC3X",
     "11100000MB2DDDDD4X",
+    "11440000MB2FFFFF6X",
 )
 TELLER, OTHER_TELLER, ADMIN, CLERK, INSPECTOR = (f"op-{digit * 16}" for digit in "12345")
+CASEWORKER, SUPERVISOR, DEPUTY, STEWARD, SIGNATORY = (f"op-{digit * 16}" for digit in "6789a")
+"""Of the bureau: who queries, who approves, who does both, its administrator; of the bank: who approves."""
 NOTARY = "gd-notary"
 """The registrar."""
 
@@ -84,10 +87,13 @@ def registrar(seed: str, name: str = NOTARY) -> Registrar:
 class Citizen:
     """A person with a key, a certificate and the salt of the key's commitment."""
 
-    def __init__(self, seed: str, alg: str, registrar: Registrar) -> None:
+    def __init__(self, seed: str, alg: str, registrar: Registrar, number: str = "") -> None:
         self.source = Source(seed)
         self.key = generate_key(alg, self.source.bytes)
-        self.certificate = registrar.certificate(self.key)
+        self.number = number
+        salt = self.source.bytes(16)
+        named = {"salt": b64u(salt), "person": sha256_hex(salt + number.encode())} if number else {}
+        self.certificate = registrar.certificate(self.key, **named)
         self.salt = self.source.salt()
 
     @property
@@ -121,14 +127,17 @@ class Citizen:
         return {"document": document, "proof": sign_jws(canonical(document), self.key, "withdrawal+jwt")}
 
 
-def grant_of(document: dict[str, Any], proof: str, citizen: Citizen) -> tuple[dict[str, Any], dict[str, Any]]:
+def grant_of(
+    document: dict[str, Any], proof: str | dict[str, Any], citizen: Citizen
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Body and details of `consent.granted` that say what the document says."""
+    hashed = proof.encode() if isinstance(proof, str) else canonical(proof | {"document": document})
     body = {
         "consent_hash": tagged_hash("chengxin/consent/v1", canonical(document)).hex(),
         **{name: document[name] for name in SAID},
         "commitment": citizen.commitment,
-        "proof_sha256": sha256_hex(proof.encode()),
-        "kind": "jws",
+        "proof_sha256": sha256_hex(hashed),
+        "kind": "jws" if isinstance(proof, str) else "webauthn",
     }
     details = {
         "document": document,
@@ -182,12 +191,17 @@ def query(source: Source, consent_id: str, **members: Any) -> dict[str, Any]:
     } | members
 
 
-def disclosed(source: Source, request: dict[str, Any], use: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Body (without its grant) and details of `query.disclosed` in answer to a query."""
+def disclosed(
+    source: Source, request: dict[str, Any], use: int = 0, salt: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Body (without its grant, or with use 0 its statute) and details of an answer to a query.
+
+    `salt` is that of the request's hash.
+    """
     revisions = sorted(sha256_hex(source.bytes(8)) for _ in range(3))
     details = {
         "request": request,
-        "request_salt": source.salt(),
+        "request_salt": salt or source.salt(),
         "revisions": revisions,
         "revisions_salt": source.salt(),
     }
@@ -196,7 +210,7 @@ def disclosed(source: Source, request: dict[str, Any], use: int) -> tuple[dict[s
         "query": request["query_id"],
         "purpose": request["purpose"],
         "categories": request["categories"],
-        "use": use,
+        **({"use": use} if use else {}),
         "commitment": sha256_hex(unb64u(details["revisions_salt"]) + raw),
         "request": sha256_hex(unb64u(details["request_salt"]) + canonical(request)),
     }
@@ -209,38 +223,3 @@ def commitment(salt: str, kid: str) -> str:
 
 def certificate_hash(certificate: dict[str, Any]) -> str:
     return tagged_hash("chengxin/enrolment/v1", canonical(certificate)).hex()
-
-
-def policy(**changes: Any) -> dict[str, Any]:
-    """A policy bundle: purposes 01 and 02 are on, 03 is not; category `penalty` is off."""
-
-    def purpose(code: str, checked: bool) -> dict[str, Any]:
-        return {
-            "code": code,
-            "zh": "贷款审批",
-            "en": "Loan approval",
-            "basis": "征信业管理条例第十八条",
-            "checked": checked,
-            "max_days": 92,
-            "max_uses": 10,
-            "max_retention_days": 92,
-            "permitted": ["judgment", "loan", "penalty", "repayment"],
-            "necessary": ["loan"],
-            "answers": ["predicate:no_adverse", "report"],
-        }
-
-    categories = [
-        ("employment", True),
-        ("judgment", True),
-        ("loan", True),
-        ("penalty", False),
-        ("repayment", True),
-    ]
-    return {
-        "type": "chengxin/policy/v1",
-        "demo": False,
-        "purposes": [purpose("01", True), purpose("02", True), purpose("03", False)],
-        "categories": [{"code": code, "checked": checked} for code, checked in categories],
-        "statutes": [],
-        "enrolment": {"request_days": 14},
-    } | changes

@@ -150,6 +150,23 @@ def test_the_shipped_policy_is_read_alike(demo: bool, tmp_path: Any) -> None:
     on = {purpose.code for purpose in bundle.purposes if purpose_is_on(bundle, purpose.code)}
     assert set(read.usable) == on
     assert read.categories == {c.code for c in bundle.categories if bundle.category_is_on(c.code)}
+    assert set(read.statutes) == {s.code for s in bundle.statutes if bundle.statute_is_on(s.code)}
+    for code, statute in read.statutes.items():
+        power = bundle.statute(code)
+        assert power is not None
+        for name in ("purpose", "document", "deferral_days"):
+            assert getattr(statute, name) == getattr(power, name)
+        for name in ("institutions", "sectors", "categories", "answers"):
+            assert getattr(statute, name) == set(getattr(power, name))
+    rules = {rule.name: set(rule.categories) for rule in bundle.predicates}
+    assert read.predicates == {name: rules[name] for name in rules if bundle.predicate_is_on(name)}
+    assert [(q.scope, q.purpose or None, q.per, q.limit) for q in read.quotas] == [
+        (q.scope, q.purpose, q.per, q.limit) for q in bundle.quotas
+    ]
+    assert (read.retention.redelivery_hours, read.retention.approval_hours) == (
+        bundle.retention.redelivery_hours,
+        bundle.retention.approval_hours,
+    )
     for code, purpose in read.usable.items():
         stated = bundle.purpose(code)
         assert stated is not None

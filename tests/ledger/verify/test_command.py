@@ -48,7 +48,10 @@ def test_a_log_in_order_is_summed_up(
     assert main([str(log), "--vkey", story.vkey, "--kept", str(log / "checkpoint"), *options]) == 0
     out, err = capsys.readouterr()
     assert f"in order: {story.origin}, {len(story.drafts)} leaves, root " in out
-    assert "  query.disclosed         14\n" in out
+    disclosed = sum(draft.type == "query.disclosed" for draft in story.drafts)
+    assert f"  query.disclosed         {disclosed}\n" in out
+    assert "every statutory answer against its statute" in out
+    assert "every ask counted against the quotas" in out
     assert "registrars' certificates, against the pinned keys" in out
     assert "NOT checked" not in out
     assert err == ""
@@ -67,6 +70,17 @@ def test_what_was_not_checked_is_said(
     assert main([str(log), "--vkey", story.vkey, "--regulator-key", f"{keys}/regulator.json"]) == 0
     out = capsys.readouterr().out
     assert "NOT checked: registrars' certificates (no --registrar" in out
+
+
+def test_queries_that_are_still_hidden_are_said(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    cut = story.copy()
+    del cut.drafts[cut.index("unsealed-nobody") :]
+    assert main([str(cut.write(tmp_path)), "--vkey", cut.vkey]) == 0
+    assert (
+        "NOT checked: 2 deferred statutory queries: their persons are not told yet" in capsys.readouterr().out
+    )
 
 
 def test_the_first_thing_wrong_is_printed_with_its_leaf(

@@ -13,6 +13,7 @@ from keys.signing import parse_public_jwk
 from ledger.errors import Finding
 from ledger.verify import Trust, audit
 from tests.ledger.verify.corruptions_evidence import OPENED, PINNED
+from tests.ledger.verify.corruptions_requests import REQUESTS
 from tests.ledger.verify.forge import Story
 from tests.ledger.verify.people import NOTARY, REGULATOR
 from tests.ledger.verify.spoilers import Corruption
@@ -26,7 +27,7 @@ def story() -> Story:
     return tell()
 
 
-@pytest.mark.parametrize("corruption", OPENED, ids=lambda corruption: corruption.name)
+@pytest.mark.parametrize("corruption", OPENED + REQUESTS, ids=lambda corruption: corruption.name)
 def test_forged_evidence_is_found(corruption: Corruption, story: Story, tmp_path: Path) -> None:
     spoiled = story.copy()
     corruption.spoil(spoiled)

@@ -122,7 +122,7 @@ def test_reordered_leaves_are_found_at_the_first(
 def test_last_leaves_cut_off_unseen_only_without_the_newer_checkpoint(story: Story, tmp_path: Path) -> None:
     """Truncation, signed anew, is a shorter log in order: a checkpoint that somebody kept finds it."""
     spoiled = story.copy()
-    for name in ("end", "clerk-back"):
+    for name in ("end", "read-in-the-end"):
         spoiled.remove(name)
     summary = audit(spoiled.write(tmp_path), Trust(parse_vkey(spoiled.vkey)))
     assert summary.size == len(story.drafts) - 2

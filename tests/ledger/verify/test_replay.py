@@ -11,13 +11,15 @@ import pytest
 from keys.notes import parse_vkey
 from ledger.errors import Finding
 from ledger.verify import Trust, audit
+from tests.ledger.verify.corruptions_answers import ANSWERS
 from tests.ledger.verify.corruptions_enforcement import ENFORCEMENT
 from tests.ledger.verify.corruptions_house import HOUSE
+from tests.ledger.verify.corruptions_statutes import STATUTES
 from tests.ledger.verify.forge import Story
 from tests.ledger.verify.spoilers import Corruption
 from tests.ledger.verify.story import tell
 
-REPLAYED = HOUSE + ENFORCEMENT
+REPLAYED = HOUSE + ENFORCEMENT + ANSWERS + STATUTES
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ledger.verify.evidence import EVIDENCE
 from ledger.verify.replay import REPLAY
 from tests.ledger.verify.forge import Story
 from tests.ledger.verify.people import NOTARY
-from tests.ledger.verify.story import OVERSEER, REGISTRAR, SPY, tell
+from tests.ledger.verify.story import OVERSEER, REGISTRAR, SPY, tell, tell_the_first_part
 
 
 def pins(*keys: dict[str, str]) -> dict[str, tuple]:
@@ -45,6 +45,23 @@ def test_a_log_in_order_verifies(story: Story, log: Path, registrars, regulator)
 
 def test_the_story_has_every_type_of_leaf(story: Story) -> None:
     assert {draft.type for draft in story.drafts} == set(LEAF_TYPES)
+
+
+@pytest.mark.parametrize("regulator", [None, OVERSEER.private], ids=["sealed", "opened"])
+def test_a_log_of_before_statutes_predicates_and_quotas_still_verifies(regulator, tmp_path: Path) -> None:
+    first = tell_the_first_part()
+    since = {"query.predicate", "query.pending", "query.throttled", "query.redelivered", "query.unsealed"}
+    assert since.isdisjoint(draft.type for draft in first.drafts)
+    assert audit(first.write(tmp_path), Trust(parse_vkey(first.vkey), pins(), regulator)).size == len(
+        first.drafts
+    )
+
+
+def test_queries_still_hidden_from_their_persons_are_counted(story: Story, log: Path, tmp_path: Path) -> None:
+    assert audit(log, Trust(parse_vkey(story.vkey))).deferred == 0
+    cut = story.copy()
+    del cut.drafts[cut.index("unsealed-nobody") :]
+    assert audit(cut.write(tmp_path), Trust(parse_vkey(cut.vkey))).deferred == 2
 
 
 def test_every_type_of_leaf_has_a_row_of_rules() -> None:

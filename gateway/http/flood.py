@@ -1,0 +1,141 @@
+"""Limits on bad signatures, by source address: a flood of forged requests reaches neither keys nor crypto.
+
+Invariant: what is kept here is bounded (the address least lately seen is forgotten first), lives in this
+worker's memory alone, and names addresses nowhere else: neither log nor metric shows one. Whoever had a
+valid signature lately from an address is verified whatever else comes from that address, so that nobody
+behind it is locked out by forging in its name; a request that spends no fresh nonce does not count as valid.
+
+An address is an IPv4 address or an IPv6 /64, of which one customer has 2^64 to send from. Behind a proxy that
+is named in `trusted_proxies`, it is the last address that this proxy wrote into X-Forwarded-For.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from flask import Request
+
+from gateway.errors import GatewayError
+
+WINDOW_MS: Final = 60_000
+LATELY_MS: Final = 86_400_000
+ADDRESSES: Final = 65_536
+SIGNERS: Final = 16_384
+
+log = structlog.get_logger(__name__)
+
+
+class TooManyBadSignatures(GatewayError):
+    """Too many requests of an address were not authenticated; it is heard again in `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many bad signatures from this address")
+        self.retry_after = retry_after
+
+
+@dataclass(slots=True)
+class _Window:
+    """The bad requests of one address since `began` (ms)."""
+
+    began: int
+    bad: int = 0
+
+
+class Flood:
+    """Counts bad requests by address. `clock` is in ms; `limit` is how many a minute are still answered."""
+
+    def __init__(
+        self, limit: int, clock: Callable[[], int], addresses: int = ADDRESSES, signers: int = SIGNERS
+    ) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._most_addresses = addresses
+        self._most_signers = signers
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._valid: OrderedDict[tuple[str, str], int] = OrderedDict()  # (address, keyid) -> when (ms)
+        self._turned_away = 0
+        self._said = 0
+        self._lock = threading.Lock()
+
+    def over(self, address: str) -> int | None:
+        """Seconds until `address` is heard again, or None while it may be."""
+        now = self._clock()
+        with self._lock:
+            window = self._current(address, now)
+            if window is None or window.bad < self._limit:
+                return None
+            return max(1, -(-(window.began + WINDOW_MS - now) // 1000))
+
+    def lately_valid(self, address: str, keyid: str) -> bool:
+        """Whether this key signed a valid request from this address within the last day."""
+        now = self._clock()
+        with self._lock:
+            when = self._valid.get((address, keyid))
+            return when is not None and 0 <= now - when <= LATELY_MS
+
+    def count_bad(self, address: str) -> None:
+        """One request of `address` was not authenticated."""
+        now = self._clock()
+        with self._lock:
+            window = self._current(address, now)
+            if window is None:
+                window = self._windows[address] = _Window(now)
+            window.bad += 1
+            self._windows.move_to_end(address)
+            while len(self._windows) > self._most_addresses:
+                self._windows.popitem(last=False)
+
+    def count_good(self, address: str, keyid: str) -> None:
+        """A request of `address` was signed by the key that it names, and never seen before."""
+        now = self._clock()
+        with self._lock:
+            self._valid[(address, keyid)] = now
+            self._valid.move_to_end((address, keyid))
+            while len(self._valid) > self._most_signers:
+                self._valid.popitem(last=False)
+
+    def turned_away(self) -> None:
+        """One request was answered 429. Said at most once a minute, as a number."""
+        now = self._clock()
+        with self._lock:
+            self._turned_away += 1
+            if abs(now - self._said) < WINDOW_MS:
+                return
+            count, self._turned_away, self._said = self._turned_away, 0, now
+        log.warning("flood.limited", requests=count)
+
+    def _current(self, address: str, now: int) -> _Window | None:
+        """The window of an address unless it ended; one that begins after now, by a clock set back, did."""
+        window = self._windows.get(address)
+        if window is None or not 0 <= now - window.began < WINDOW_MS:
+            self._windows.pop(address, None)
+            return None
+        return window
+
+
+def source_address(request: Request, trusted_proxies: Collection[str]) -> str:
+    """Whose request it is: an IPv4 address, an IPv6 /64, or empty where the server says none."""
+    peer = _parsed(request.remote_addr or "")
+    if peer is not None and str(peer) in trusted_proxies:
+        forwarded = _parsed(request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip())
+        peer = peer if forwarded is None else forwarded
+    if isinstance(peer, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((peer, 64), strict=False))
+    return "" if peer is None else str(peer)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address; an IPv4 one that is written as IPv6 (::ffff:192.0.2.1) is that IPv4 address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

@@ -1,0 +1,201 @@
+"""Quotas (配额): how much an operator and its institution may ask, counted under the head's lock.
+
+Invariant: what is counted here is what an auditor counts from the leaves: one for each leaf of an
+institution's operator that asks about a person (`README.md` says which), refusals included, in the window of
+the leaf's own time. An ask beyond a quota leaves no leaf but one more in `throttled`, from which
+`flush_throttled` makes one leaf an operator and minute. A counter that its MAC does not cover counts as full.
+
+A counter is bound to no leaf: an older row put back with its older MAC passes here. An auditor, who counts
+the leaves themselves, sees it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+
+from consent.quotas import Quota, window, window_end
+from gateway import metrics, rows
+from gateway.query.ruled import Throttled
+from gateway.tables import quota_counts, throttled
+from gateway.transaction import Transaction
+from keys.instant import format_instant
+from ledger.rows import insert_or_add, upsert
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+MINUTE = 60_000
+CHUNK = 256
+_NO_LEAF = bytes(32)
+
+# Built once: building a statement costs more than running it.
+COUNTS = sa.select(quota_counts).where(
+    sa.tuple_(quota_counts.c.scope, quota_counts.c.name, quota_counts.c.purpose, quota_counts.c.per).in_(
+        sa.bindparam("wanted", expanding=True)
+    )
+)
+DUE = (
+    sa.select(throttled)
+    .where(throttled.c.minute < sa.bindparam("now"))
+    .order_by(throttled.c.minute, throttled.c.operator)
+    .limit(CHUNK)
+)
+FLUSHED = sa.delete(throttled).where(
+    throttled.c.operator == sa.bindparam("of"), throttled.c.minute == sa.bindparam("in_minute")
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, for what purpose: all that a quota looks at."""
+
+    institution: str
+    operator: str
+    purpose: str
+
+
+class Key(NamedTuple):
+    """One counter: `name` is an operator's id or an institution's, `purpose` "" but for that scope."""
+
+    scope: str
+    name: str
+    purpose: str
+    per: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many in which window. One that is not `sound` leaves no room in any."""
+
+    window: int
+    count: int
+    sound: bool = True
+
+
+Quotas = Sequence[tuple[Quota, str]]
+_NONE = Count(0, 0)
+
+
+def wait(counts: Mapping[Key, Count], quotas: Quotas, at: int) -> int | None:
+    """Whole seconds until every one of these quotas has room, None when they have it at `at` (ms). Pure."""
+    full = [quota for quota, name in quotas if not _has_room(counts.get(_key(quota, name), _NONE), quota, at)]
+    return max((-(-(window_end(quota.per, at) - at) // 1000) for quota in full), default=None)
+
+
+def take(counts: MutableMapping[Key, Count], quotas: Quotas, at: int) -> int | None:
+    """Count one ask in `counts` against all of these quotas, or against none and say how long to `wait`."""
+    seconds = wait(counts, quotas, at)
+    if seconds is None:
+        for quota, name in quotas:
+            key, now = _key(quota, name), window(quota.per, at)
+            before = counts.get(key, _NONE)
+            counts[key] = Count(now, before.count + 1 if before.window == now else 1)
+    return seconds
+
+
+def _key(quota: Quota, name: str) -> Key:
+    return Key(quota.scope, name, quota.purpose or "", quota.per)
+
+
+def _has_room(found: Count, quota: Quota, at: int) -> bool:
+    now = window(quota.per, at)
+    if not found.sound or found.window > now:  # the leaves' time never goes back: such a row is none of ours
+        return False
+    return found.window < now or 0 <= found.count < quota.limit
+
+
+class Meter:
+    """The counters of one batch: read once, taken from in memory, written once."""
+
+    def __init__(self, tx: Transaction, asks: Iterable[Asked]) -> None:
+        self._tx = tx
+        self._read: dict[Key, Count] = {}
+        self._turned_away: dict[str, int] = {}
+        wanted = {_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)}
+        if wanted:
+            for row in tx.conn.execute(COUNTS, {"wanted": sorted(wanted)}).mappings():
+                self._read[Key(row["scope"], row["name"], row["purpose"], row["per"])] = _count(tx, dict(row))
+        self._now = dict(self._read)
+
+    def turn_away(self, asked: Asked) -> Throttled | None:
+        """`Throttled` when there is no room whatever becomes of the ask. Counts nothing else."""
+        return self._throttled(asked, wait(self._now, self._quotas(asked, again=True), self._tx.at))
+
+    def take(self, asked: Asked, *, again: bool = False) -> Throttled | None:
+        """Count one leaf, or `Throttled`. `again` for an answer given again, which counts for no purpose."""
+        return self._throttled(asked, take(self._now, self._quotas(asked, again=again), self._tx.at))
+
+    def write(self) -> None:
+        """Write what was counted: a statement for the counters, one for those turned away."""
+        conn, custody = self._tx.conn, self._tx.house.custody
+        changed = [(key, count) for key, count in self._now.items() if self._read.get(key) != count]
+        if changed:
+            statement = upsert(conn, quota_counts, Key._fields, ("window", "count", "mac"))
+            made = [
+                key._asdict() | {"window": one.window, "count": one.count} for key, one in sorted(changed)
+            ]
+            conn.execute(statement, [rows.protect(custody, quota_counts, row, _NO_LEAF) for row in made])
+        if self._turned_away:
+            minute = self._tx.at // MINUTE
+            counted = [
+                {"operator": operator, "minute": minute, "count": count}
+                for operator, count in sorted(self._turned_away.items())
+            ]
+            conn.execute(insert_or_add(conn, throttled, ("operator", "minute"), "count"), counted)
+
+    def _quotas(self, asked: Asked, *, again: bool = False) -> Quotas:
+        found = self._tx.policy.quotas_for(asked.institution, asked.operator, asked.purpose)
+        return tuple(one for one in found if not (again and one[0].scope == "purpose"))
+
+    def _throttled(self, asked: Asked, seconds: int | None) -> Throttled | None:
+        if seconds is None:
+            return None
+        self._turned_away[asked.operator] = self._turned_away.get(asked.operator, 0) + 1
+        metrics.DECISIONS.labels("query", "throttled", "").inc()
+        return Throttled(seconds)
+
+
+def take_one(tx: Transaction, asked: Asked, *, again: bool = False) -> Throttled | None:
+    """Count one leaf that an act of its own is about to append, or say that there is no room for it."""
+    meter = Meter(tx, [asked])
+    turned_away = meter.take(asked, again=again)
+    meter.write()
+    return turned_away
+
+
+def flush_throttled(house: House) -> int:
+    """One `query.throttled` for each operator and finished minute that turned some away; how many leaves.
+
+    For housekeeping, as often as it likes; a minute that is still running waits for the next time.
+    """
+    done = 0
+    while flushed := house.transact(_flush, seals=False):
+        done += flushed
+    return done
+
+
+def _flush(tx: Transaction) -> int:
+    due = tx.conn.execute(DUE, {"now": tx.at // MINUTE}).all()
+    for row in due:
+        minute = format_instant(row.minute * MINUTE)
+        tx.append("query.throttled", {"operator": row.operator, "minute": minute, "count": row.count})
+    if due:
+        tx.conn.execute(FLUSHED, [{"of": row.operator, "in_minute": row.minute} for row in due])
+    return len(due)
+
+
+def _count(tx: Transaction, row: dict[str, Any]) -> Count:
+    expected = rows.protect(tx.house.custody, quota_counts, row, _NO_LEAF)["mac"]
+    if isinstance(row["mac"], bytes) and hmac.compare_digest(row["mac"], expected):
+        return Count(row["window"], row["count"])
+    metrics.EVIDENCE_BROKEN.labels("quota_counts").inc()
+    log.error("evidence.broken", table="quota_counts", key=row["name"])
+    return Count(0, 0, sound=False)

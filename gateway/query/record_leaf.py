@@ -1,0 +1,89 @@
+"""The leaves of a ruling: an answer, an answer given again, a refusal.
+
+Invariant: nothing is ruled without its leaf, and a leaf holds hashes, codes and ids only: the request and the
+revisions stand in the details, sealed for the regulator. Whether a predicate was true stands nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consent.asks import Reason
+from consent.predicates import predicate_name
+from gateway.query.request import Ask, Query
+from gateway.transaction import Transaction
+from keys.canonical import b64u, canonical, sha256_hex
+from ledger.log import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as leaves have it: SHA-256(salt || JCS(body)), hex, and what opens it, to be sealed."""
+
+    hash: str
+    sealed: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The leaf of an answer, and the salt (16 bytes) under which it commits to its revisions."""
+
+    entry: Entry
+    salt: bytes = field(repr=False)
+
+
+def request_of(tx: Transaction, body: Mapping[str, Any]) -> Request:
+    """The request with a fresh salt."""
+    salt = tx.house.random(16)
+    return Request(request_hash(salt, dict(body)), {"request": dict(body), "request_salt": b64u(salt)})
+
+
+def record_answer(
+    tx: Transaction,
+    query: Query,
+    request: Request,
+    basis: Mapping[str, Any],
+    revisions: Iterable[bytes],
+    *,
+    tag: bytes,
+    by: Mapping[str, str],
+    about: str,
+) -> Answered:
+    """Append `query.disclosed`, or `query.predicate` with the rule's name.
+
+    `basis` holds the members `grant` and `use`, or `statute`; `revisions` are the hashes committed to, in any
+    order; `about` names the row that the answer changes.
+    """
+    salt, hashes = tx.house.random(16), sorted(revisions)
+    body: dict[str, Any] = {
+        "query": query.query_id,
+        "purpose": query.purpose,
+        "categories": list(query.categories),
+        "commitment": sha256_hex(salt + b"".join(hashes)),
+        "request": request.hash,
+        **basis,
+    }
+    predicate = predicate_name(query.answer)
+    if predicate is not None:
+        body["predicate"] = predicate
+    details = {**request.sealed, "revisions": [one.hex() for one in hashes], "revisions_salt": b64u(salt)}
+    kind = "query.disclosed" if predicate is None else "query.predicate"
+    return Answered(tx.append(kind, body, tag=tag, by=by, details=details, about=about), salt)
+
+
+def record_refusal(tx: Transaction, ask: Ask, reason: Reason) -> Entry:
+    """Append `query.refused`."""
+    return tx.append(
+        "query.refused",
+        {"query": ask.query.query_id, "reason": reason.value, "purpose": ask.query.purpose},
+        tag=ask.found.tag,
+        by=ask.signer.by,
+        details=request_of(tx, ask.body).sealed,
+    )
+
+
+def request_hash(salt: bytes, body: Any) -> str:
+    """SHA-256(salt || JCS(body)), hex: what a leaf says of a request (FORMATS, ledger leaf)."""
+    return sha256_hex(salt + canonical(body))

@@ -1,0 +1,62 @@
+"""What the turnstile ruled: the values that the hot path hands from the lock to the delivery.
+
+Invariant: every one but `Throttled` (and a replayed nonce) stands in the ledger; a `Disclosed` holds all that
+its answer is made of, so that making it again, from the same revisions and as of the same instant, gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from consent.asks import Reason
+from consent.predicates import PredicateRule
+from gateway.errors import ReplayedNonce
+from keys.signing import Jwk
+from ledger.log import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """Permitted and recorded. `entry` is the leaf that the receipt names, `at` (ms) what the answer is as of.
+
+    The two differ when an answer is given again: `at` is the first leaf's. `scope` is what may be shown,
+    `revisions` the stored rows that the first leaf commits to, all of `subject`; `rule` the predicate's, as
+    the policy of that leaf states it, None for a report. `seal_to` is the institution's own encryption key
+    (public X25519 JWK), None for one that registered none: its answers go out in clear.
+    """
+
+    entry: Entry
+    decision: Literal["disclosed", "predicate", "redelivered"]
+    institution: str
+    query: str
+    purpose: str
+    answer: str
+    scope: tuple[str, ...]
+    tag: bytes
+    subject: bytes
+    revisions: tuple[sa.Row[Any], ...] = field(repr=False)
+    at: int
+    rule: PredicateRule | None
+    seal_to: Jwk | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Refused and recorded: its entry and why."""
+
+    entry: Entry
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Beyond a quota: no leaf but a count. `retry_after_s` is when there is room again, in whole seconds."""
+
+    retry_after_s: int
+
+
+Ruled = Disclosed | Refused | Throttled | ReplayedNonce

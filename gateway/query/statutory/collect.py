@@ -1,0 +1,117 @@
+"""The requester collects what became of a statutory query.
+
+Invariant: only the operator who asked is answered, and only while the statute and the policy's hours still
+allow it. Each delivery is a leaf of its own, `query.redelivered`, committed before anything leaves. What is
+given is made of exactly the revisions that the answer's leaf commits to, as of that leaf, if all that were
+shown then may be shown still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from consent.decision import Reason, Refuse
+from consent.predicates import PredicateRule, predicate_name
+from gateway import metrics, policies
+from gateway.errors import Rejected
+from gateway.institutions.published import encryption_keys_of
+from gateway.query.minimise import is_shown
+from gateway.query.quota import Asked, Meter
+from gateway.query.request import Signer
+from gateway.query.ruled import Disclosed, Refused, Throttled
+from gateway.query.statutory.leaves import end, recorded_refusal, refuse
+from gateway.query.statutory.person import Found, find
+from gateway.query.statutory.rule import NO_STANDING, rule_collection
+from gateway.query.statutory.stored import APPROVED, PENDING, Held, held_query
+from gateway.query.statutory.submit import Submitted, submitted
+from gateway.transaction import Transaction
+from ledger.entries import parse_leaf
+from ledger.log import Entry
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+Collected = Submitted | Disclosed | Refused | Throttled
+
+
+def collect(house: House, query: str, signer: Signer) -> Collected:
+    """What became of the signer's own statutory query: it waits, was refused, or may be answered now.
+
+    `Rejected` (`not-found`) for a query that is none, another operator's or another institution's. What is
+    `Disclosed` is recorded, and still to be delivered.
+    """
+    return house.transact(lambda tx: _collect(tx, query, signer), nonce=signer.nonce)
+
+
+def _collect(tx: Transaction, query: str, signer: Signer) -> Collected:
+    held = held_query(tx, signer.institution, query)
+    if held is None or held.row["operator"] != signer.operator:
+        raise Rejected("not-found")
+    first = tx.entry(held.row["answer_index"]) if held.state == APPROVED else None
+    ruling = rule_collection(tx, held, tx.at if first is None else first.at)
+    if isinstance(ruling, Refuse) and ruling.reason in NO_STANDING:
+        return _refuse(tx, held, ruling.reason, signer)
+    if held.state == PENDING:
+        waits = tx.at < held.row["lapses_at"]
+        return submitted(held) if waits else end(tx, held, Reason.APPROVAL_LAPSED, None)
+    if first is None:
+        return recorded_refusal(tx, held)
+    if isinstance(ruling, Refuse):
+        return _refuse(tx, held, ruling.reason, signer)
+    return _answer(tx, held, first, signer)
+
+
+def _answer(tx: Transaction, held: Held, first: Entry, signer: Signer) -> Disclosed | Refused | Throttled:
+    """Give what the leaf `first` commits to, if all of it may be shown still."""
+    found = find(tx, held)
+    if found.wrong is not None:
+        return _refuse(tx, held, found.wrong, signer)
+    given = _given(held, found, first.at, tx.at)
+    if given is None:
+        return _refuse(tx, held, Reason.ANSWER_GONE, signer)
+    query = held.matter.query
+    meter = Meter(tx, [Asked(signer.institution, signer.operator, query.purpose)])
+    turned_away = meter.take(Asked(signer.institution, signer.operator, query.purpose), again=True)
+    meter.write()
+    if turned_away is not None:
+        return turned_away
+    entry = tx.append("query.redelivered", {"of": first.index}, tag=held.tag, by=signer.by)
+    metrics.DECISIONS.labels("query", "redelivered", "").inc()
+    return Disclosed(
+        entry=entry,
+        decision="redelivered",
+        institution=signer.institution,
+        query=query.query_id,
+        purpose=query.purpose,
+        answer=query.answer,
+        scope=query.categories,
+        tag=held.tag,
+        subject=found.subject,
+        revisions=given,
+        at=first.at,
+        rule=_predicate(tx, query.answer, first),
+        seal_to=encryption_keys_of(tx, [signer.institution]).get(signer.institution),
+    )
+
+
+def _given(held: Held, found: Found, first: int, at: int) -> tuple[sa.Row[object], ...] | None:
+    """The rows given at `first` (ms); None when one is gone, or was shown then and may not be now."""
+    wanted = set(held.matter.given)
+    rows = tuple(row for row in found.revisions if row.revision_hash in wanted)
+    over = any(is_shown(row.shown_until, first) and not is_shown(row.shown_until, at) for row in rows)
+    return None if over or len(rows) != len(wanted) else rows
+
+
+def _predicate(tx: Transaction, answer: str, first: Entry) -> PredicateRule | None:
+    """The predicate of an answer as the policy stated it when the answer was recorded; None for a report."""
+    name = predicate_name(answer)
+    if name is None:
+        return None
+    return policies.load(tx.conn, parse_leaf(first.leaf).policy).predicate(name)
+
+
+def _refuse(tx: Transaction, held: Held, reason: Reason, signer: Signer) -> Refused | Throttled:
+    matter = held.matter
+    return refuse(tx, matter.query, reason, tag=held.tag, by=signer, request=matter.request)

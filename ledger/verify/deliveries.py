@@ -1,0 +1,77 @@
+"""Rules of what became of an answer after its leaf: it did not leave, or it left again.
+
+Invariant: an answer leaves again only to the institution that had asked, while the policy allows, and not
+once its consent was withdrawn or is over; that it did not leave is said once of each time that it left.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from keys.instant import HOUR, parse_instant
+from ledger.bodies import QueryRedelivered, QueryUndelivered
+from ledger.entries import Leaf
+from ledger.verify.consents import subject_of
+from ledger.verify.rules import Rule
+from ledger.verify.state import World
+
+Delivery: TypeAlias = QueryRedelivered | QueryUndelivered
+
+
+def _answer_exists(_: Leaf, body: Delivery, world: World) -> str | None:
+    return None if body.of in world.answers else "no earlier leaf is the answer that this one names"
+
+
+def _answer_subject(leaf: Leaf, body: Delivery, world: World) -> str | None:
+    if world.answers[body.of].subject is subject_of(leaf, world):
+        return None
+    return "the answer was about another person"
+
+
+def _undelivered_once(_: Leaf, body: QueryUndelivered, world: World) -> str | None:
+    return "the answer was reported as undelivered before" if body.of in world.undelivered else None
+
+
+def _redelivered_original(_: Leaf, body: QueryRedelivered, world: World) -> str | None:
+    """Else a chain of redeliveries would stretch the time of the first."""
+    original = world.answers[body.of].index == body.of
+    return None if original else "the leaf names a redelivery instead of the answer"
+
+
+def _redelivered_to(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
+    if leaf.by is not None and leaf.by.institution == world.answers[body.of].institution:
+        return None
+    return "the answer left again to another institution than the one that had asked"
+
+
+def _redelivered_in_time(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
+    hours = world.policy.retention.redelivery_hours
+    in_time = leaf.instant < parse_instant(world.answers[body.of].at) + hours * HOUR
+    return None if in_time else "the answer left again later than the policy allows"
+
+
+def _redelivered_live(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
+    """Its uses do not matter: the first delivery was one."""
+    grant = world.answers[body.of].grant
+    if grant is None or (not grant.withdrawn and leaf.at < grant.not_after):
+        return None
+    return "the answer left again after its consent was withdrawn or over"
+
+
+ANSWER_EXISTS = Rule("answer-exists", _answer_exists)
+ANSWER_SUBJECT = Rule("answer-subject", _answer_subject)
+UNDELIVERED_ONCE = Rule("undelivered-once", _undelivered_once)
+REDELIVERED_ORIGINAL = Rule("redelivered-original", _redelivered_original)
+REDELIVERED_TO = Rule("redelivered-to", _redelivered_to)
+REDELIVERED_IN_TIME = Rule("redelivered-in-time", _redelivered_in_time)
+REDELIVERED_LIVE = Rule("redelivered-live", _redelivered_live)
+
+
+def apply_undelivered(_: Leaf, body: QueryUndelivered, world: World) -> None:
+    """`query.undelivered`."""
+    world.undelivered.add(body.of)
+
+
+def apply_redelivered(leaf: Leaf, body: QueryRedelivered, world: World) -> None:
+    """`query.redelivered`: it may turn out not to have left, as the answer itself may."""
+    world.answers[leaf.index] = world.answers[body.of]
