@@ -71,13 +71,14 @@ class Standing:
 
     `state` is "active" or "suspended" (anything else counts as suspended), `until` the instant (ms,
     exclusive) at which a suspension lapses, `roles` what it was registered for, `sector` an institution's
-    ("" when none is known, and for an operator).
+    and `kid` an operator's key (RFC 7638 thumbprint), each "" for the other.
     """
 
     state: str
     until: int | None
     roles: frozenset[str]
     sector: str = ""
+    kid: str = ""
 
     def active(self, at: int) -> bool:
         """In good standing at `at`; a suspension lapses at its `until` without any act."""

@@ -26,12 +26,13 @@ from consent.asks import (
 )
 from consent.consented import QUERY_CLAUSES, REDELIVERY_CLAUSES, under_consent
 from consent.document import Consent
-from consent.policy import HOUR, PolicyBundle
+from consent.policy import PolicyBundle
 from consent.predicates import predicate_name, predicates_of
 from consent.purposes import purpose_is_on
 from consent.requested import REQUEST_CLAUSES
 from consent.statutes import Statute
 from consent.statutory import under_statute
+from keys.instant import HOUR
 
 __all__ = [
     "Approval",

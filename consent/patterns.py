@@ -1,24 +1,25 @@
 """Patterns for document numbers (文书编号): a small part of regular expressions, whose worst case is known.
 
 Invariant: a pattern that `check_pattern` accepts means the same to every reader of the bundle, names each
-character that it lets through, and can be tried in no more than `MAX_PATHS` ways on any input. Allowed are
+character that it lets through, and is tried on any input in no more than `MAX_STEPS` steps. Allowed are
 plain characters, an escaped one of `\\ . ^ $ * + ? { } [ ] ( ) | -`, classes of characters and ranges, groups
 `( )` and `(?: )`, `|`, and the repeats `? {n} {m,n} * +`. Not allowed: `.`, `^`, `$` (the whole number is
-matched anyway), negated classes, `\\d` and its kin (they match digits of every script), look-around,
-back references, lazy and possessive repeats.
+matched anyway), negated classes, empty groups and branches, `{0}`, `\\d` and its kin (they match digits of
+every script), look-around, back references, lazy and possessive repeats.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 MAX_PATTERN = 200
 """Characters of a pattern."""
 MAX_INPUT = 64
 """Characters of a document number."""
-MAX_PATHS = 10_000
-"""Ways in which a pattern may be tried: the product of what its repeats and branches leave open."""
+MAX_STEPS = 10_000
+"""Characters that a matcher which goes back and tries every way may hold against a pattern, at worst."""
 
 _SPECIAL = frozenset("\\.^$*+?{}[]()|")
 _ESCAPABLE = _SPECIAL | {"-"}
@@ -31,8 +32,7 @@ def check_pattern(pattern: str) -> None:
         raise ValueError(f"a document pattern has 1 to {MAX_PATTERN} characters")
     if not pattern.isprintable():
         raise ValueError("a document pattern holds a character that cannot be seen")
-    if _Reader(pattern).paths() > MAX_PATHS:
-        raise ValueError("a document pattern leaves too much open: bound its repeats, nest none in another")
+    _Reader(pattern).read()
     try:
         re.compile(pattern)
     except (re.error, OverflowError):
@@ -49,17 +49,31 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+class _Cost(NamedTuple):
+    """Of a part of a pattern: in how many ways it may match from one place, and the steps to try them all."""
+
+    paths: int
+    steps: int
+
+
+def _bounded(paths: int, steps: int) -> _Cost:
+    if max(paths, steps) > MAX_STEPS:
+        raise ValueError("a document pattern leaves too much open: bound its repeats, nest none in another")
+    return _Cost(paths, steps)
+
+
 class _Reader:
-    """Reads a pattern once, left to right, and counts the ways in which it can be tried."""
+    """Reads a pattern once, left to right, and counts what it may cost. Each part takes a step at least, as
+    nothing is empty: else repeats within repeats of nothing would be steps that nobody counted.
+    """
 
     def __init__(self, pattern: str) -> None:
         self._text, self._at = pattern, 0
 
-    def paths(self) -> int:
-        paths = self._branches()
+    def read(self) -> None:
+        self._branches()
         if self._at < len(self._text):
             raise ValueError("a document pattern closes a group that it never opened")
-        return paths
 
     def _next(self) -> str:
         return self._text[self._at] if self._at < len(self._text) else ""
@@ -71,20 +85,27 @@ class _Reader:
         self._at += 1
         return character
 
-    def _branches(self) -> int:
-        paths = self._sequence()
+    def _branches(self) -> _Cost:
+        paths, steps = self._sequence()
         while self._next() == "|":
             self._at += 1
-            paths += self._sequence()
-        return paths
+            more = self._sequence()
+            paths, steps = _bounded(paths + more.paths, steps + more.steps)
+        return _Cost(paths, steps)
 
-    def _sequence(self) -> int:
-        paths = 1
+    def _sequence(self) -> _Cost:
+        """What follows is tried once for each way to match what stands before it."""
+        paths, steps = 1, 0
         while self._next() not in ("", "|", ")"):
-            paths = min(paths * self._repeated(self._atom()), MAX_PATHS + 1)
-        return paths
+            part = self._repeated(self._atom())
+            paths, steps = _bounded(paths * part.paths, steps + paths * part.steps)
+        if steps == 0:
+            raise ValueError(
+                "a document pattern has an empty group or branch: write what may be absent with ?"
+            )
+        return _Cost(paths, steps)
 
-    def _atom(self) -> int:
+    def _atom(self) -> _Cost:
         character = self._take()
         if character == "(":
             return self._group()
@@ -95,17 +116,17 @@ class _Reader:
                 raise ValueError("a document pattern escapes what needs none: write classes out, as [0-9]")
         elif character in _SPECIAL:
             raise ValueError(f"a document pattern holds a {character} that stands for nothing allowed")
-        return 1
+        return _Cost(1, 1)
 
-    def _group(self) -> int:
+    def _group(self) -> _Cost:
         if self._next() == "?":
             if not self._text.startswith("?:", self._at):
                 raise ValueError("a document pattern has a group of a kind that is not allowed")
             self._at += 2
-        paths = self._branches()
+        cost = self._branches()
         if self._take() != ")":
             raise ValueError("a document pattern leaves a group open")
-        return paths
+        return cost
 
     def _class(self) -> None:
         if self._next() in ("^", "]"):
@@ -119,23 +140,23 @@ class _Reader:
                 raise ValueError("a document pattern escapes what needs none: write classes out, as [0-9]")
             before = character
 
-    def _repeated(self, paths: int) -> int:
+    def _repeated(self, part: _Cost) -> _Cost:
         least, most = self._repeat()
         if most is None:
             most = MAX_INPUT
+        if most == 0:
+            raise ValueError("a document pattern repeats something no times: leave it out")
         if least > most:
             raise ValueError("a document pattern repeats at least more often than at most")
-        total, power = 0, paths**least
-        for _ in range(least, most + 1):
-            total += power
-            if total > MAX_PATHS:
-                return MAX_PATHS + 1
-            power *= paths
-        return total
+        paths, steps, ways = 0, 0, 1
+        for times in range(1, most + 1):
+            paths, steps = _bounded(paths + (ways if times > least else 0), steps + ways * part.steps)
+            ways *= part.paths
+        return _bounded(paths + ways, steps)
 
     def _repeat(self) -> tuple[int, int | None]:
         character = self._next()
-        if character not in ("?", "*", "+", "{") or not character:
+        if character not in ("?", "*", "+", "{"):
             return 1, 1
         if character == "{":
             found = _BOUNDS.match(self._text, self._at)

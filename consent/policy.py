@@ -27,10 +27,9 @@ from consent.quotas import Quota, quotas_for
 from consent.statutes import Statute
 from keys.canonical import canonical, parse_canonical, sha256_hex
 from keys.errors import KeysError
+from keys.instant import HOUR
 
 POLICY_TYPE = "chengxin/policy/v1"
-HOUR = 3_600_000
-"""Milliseconds of an hour."""
 
 Assurance = Literal["in-person", "eid", "guardian"]
 _Hours = Annotated[int, Meta(ge=1, le=24 * 30)]

@@ -15,12 +15,12 @@ import msgspec
 from msgspec import Meta
 
 from consent import wire
-from keys.instant import DAY
+from keys.instant import DAY, HOUR, MINUTE
 
 Scope = Literal["operator", "institution", "purpose"]
 Per = Literal["minute", "hour", "day"]
 
-WINDOW_MS: Mapping[Per, int] = MappingProxyType({"minute": 60_000, "hour": 3_600_000, "day": DAY})
+WINDOW_MS: Mapping[Per, int] = MappingProxyType({"minute": MINUTE, "hour": HOUR, "day": DAY})
 """Length of each window in ms."""
 
 

@@ -7,6 +7,7 @@ GatewayError
 ├── Undelivered         the entry is durable but the answer could not be made: `query.undelivered`
 ├── ReplayedNonce       a signed request was seen before: 401, no leaf
 ├── Rejected            a request that no leaf records; carries a problem name
+│   └── MalformedBody   gateway.http.wire: its body does not parse; carries the member that is wrong
 ├── PolicyRefused       a bundle that may not replace the policy in force
 ├── SettingsError       gateway.config: a setting is unknown or unusable
 ├── MalformedMapping    gateway.records.mapping: contradicts itself or the catalogue
@@ -14,6 +15,7 @@ GatewayError
 ├── SignatureRefused    gateway.http.profile: a request's signature is not of the one profile
 ├── UnknownKey          gateway.http.auth: the key that signed is registered for nobody
 ├── TooManyBadSignatures  gateway.http.flood: an address sent too many of them
+├── DemoFailed          gateway.demo.failure: the story or the sandbox cannot go on
 └── ClientError         gateway.client.errors: the importable clients' own tree
 """
 

@@ -113,8 +113,7 @@ def statements(owner: str, runtime: str, database: str) -> Iterator[str]:
 def _role(role: str) -> str:
     """CREATE ROLE IF NOT EXISTS, which PostgreSQL does not have; two databases may do it at once."""
     return (
-        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN "
-        f"CREATE ROLE {role} NOLOGIN; END IF; "
+        f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role} NOLOGIN; END IF; "
         "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     )
 

@@ -24,6 +24,7 @@ from gateway.config import Settings
 from gateway.decoy import Decoy
 from gateway.errors import LedgerUnavailable, ReplayedNonce
 from gateway.evidence import EvidenceCache
+from gateway.heads import require_own
 from gateway.institutions.published import regulators_of
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
@@ -116,6 +117,7 @@ class House:
         with db.writing(self.engine) as conn:
             head = lock_head(conn, self.shard)
             with metrics.LOCKED.time():  # from here on others wait
+                require_own(self, head)
                 news = news_since(conn, self.shard, self.seen, head)
                 policy = self.policy if news.last is None else policies.named_by(conn, news.last, self.policy)
                 tx = Transaction(self, conn, head, max(self.clock(), head.at), policy)
@@ -195,7 +197,7 @@ class House:
 
 
 def run_singly(_tx: Transaction, _acts: Sequence[Act]) -> None:
-    """Names the slots that run one by one, each in a savepoint of its own (see `House._carry`)."""
+    """Names the slots that run one by one, each in a savepoint of its own (see `House._work`)."""
     raise AssertionError("single acts are run by the house itself")
 
 

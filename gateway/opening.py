@@ -21,6 +21,7 @@ from gateway.config import Settings
 from gateway.decoy import Decoy
 from gateway.errors import EvidenceBroken, NotReady
 from gateway.evidence import EvidenceCache
+from gateway.heads import is_kept, is_own
 from gateway.house import SHARD, Clock, House, wall_clock
 from gateway.institutions.published import publish_key
 from gateway.keyring import Keyring
@@ -38,7 +39,7 @@ from keys.custody import Custody, Kind
 from keys.custody.file import create_file_custody, open_file_custody, read_passphrase
 from keys.datakeys import epoch_key_name
 from keys.signing import Random, ed25519_public_key, parse_public_jwk
-from ledger.log import open_shard
+from ledger.log import open_shard, read_head
 
 EPOCH = 1
 SEALED = "sealed"
@@ -74,14 +75,18 @@ def _open(settings: Settings, engine: sa.Engine, custody: Custody, clock: Clock,
         if row is None:
             raise NotReady(f"init did not finish in {settings.home}: remove that directory and run it again")
         found = _installed(custody, dict(row))
-        policy = installed(conn, SHARD)
+        policy, head = installed(conn, SHARD), read_head(conn, SHARD)
         sealed = conn.execute(sa.select(data_keys).where(data_keys.c.subject == NOBODYS)).one()
     if found.origin != settings.origin:
         raise NotReady(f"this log is {found.origin}, the settings say {settings.origin}")
     keyring = Keyring(custody, EPOCH, random)
     house = _house(settings, engine, custody, keyring, policy, found.decoy, clock, random)
     house.sealed_key = keyring.unwrap(NOBODYS, SEALED, sealed.version, sealed.epoch, sealed.wrapped)
-    publisher_of(house).check()
+    publisher = publisher_of(house)
+    publisher.check()
+    if not is_own(custody, SHARD, head) and not is_kept(publisher, head):
+        raise EvidenceBroken("the log's head was not written by this gateway")
+    house.seen = head
     warm(house)
     return house
 

@@ -9,11 +9,13 @@ outside stops it.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway import locks, metrics
+from gateway.heads import is_own
 from keys.notes import Vkey, make_vkey
 from ledger.errors import LogBusy
 from ledger.files import read_if_there
@@ -41,6 +43,7 @@ def publisher_of(house: House) -> Publisher:
         public=house.custody.public(CHECKPOINT_KEY),
         outside=house.settings.checkpoint_copy,
         file=house.settings.log_dir / "checkpoint",
+        own=partial(is_own, house.custody, house.shard),
     )
 
 

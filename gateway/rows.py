@@ -39,6 +39,15 @@ def about(table: sa.Table, key: str) -> str:
     return f"{table.name}:{key}"
 
 
+def latest(conn: sa.Connection, about: str, shard: int) -> int | None:
+    """Index of the newest leaf about a row, as `conn` sees it, or None."""
+    leaves = ledger_leaves.c
+    found: int | None = conn.scalar(
+        sa.select(sa.func.max(leaves.idx)).where(leaves.shard == shard, leaves.about == about)
+    )
+    return found
+
+
 def protect(custody: Custody, table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> dict[str, Any]:
     """The row with its `mac`, ready to be written after the leaf with `leaf_hash`."""
     return {**row, "mac": custody.mac(ROW_KEY, _encode(table, row, leaf_hash))}

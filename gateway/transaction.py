@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from consent.policy import PolicyBundle, policy_hash
 from gateway import rows
 from gateway.errors import LedgerUnavailable, NotReady
+from gateway.heads import head_mac
 from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
@@ -63,6 +65,7 @@ class Transaction:
             seal=self._seal,
             wrap=house.wrap_sealed,
             epoch=house.keyring.epoch,
+            head_mac=partial(head_mac, house.custody, house.shard),
         )
 
     def append(
@@ -89,11 +92,7 @@ class Transaction:
 
     def latest(self, about: str) -> int | None:
         """Index of the newest leaf about a row, or None."""
-        leaves = ledger_leaves.c
-        found: int | None = self.conn.scalar(
-            sa.select(sa.func.max(leaves.idx)).where(leaves.shard == self.house.shard, leaves.about == about)
-        )
-        return found
+        return rows.latest(self.conn, about, self.house.shard)
 
     def entry(self, index: int) -> Entry:
         """A committed leaf as the entry it was appended as."""

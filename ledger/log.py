@@ -49,11 +49,18 @@ _MOVE_HEAD: Final = (
         ledger_head.c.size == bindparam("size_before"),
         ledger_head.c.leaf_hash == bindparam("hash_before"),
     )
-    .values(size=bindparam("new_size"), leaf_hash=bindparam("new_hash"), at=bindparam("new_at"))
+    .values(
+        size=bindparam("new_size"),
+        leaf_hash=bindparam("new_hash"),
+        at=bindparam("new_at"),
+        mac=bindparam("new_mac"),
+    )
 )
 
 Seal = Callable[[bytes, bytes], tuple[str, bytes]]
 """(JCS of the details, the leaf's salt) -> (id of the sealing key, sealed blob)."""
+HeadMac = Callable[[Head], bytes]
+"""head -> what tells later that this writer made it."""
 Wrap = Callable[[bytes, str], bytes]
 """(sealed blob, its SHA-256 in hex) -> the blob wrapped under the epoch key, as it is stored."""
 
@@ -122,11 +129,13 @@ class Appender:
         seal: Seal | None = None,
         wrap: Wrap | None = None,
         epoch: int = 1,
+        head_mac: HeadMac | None = None,
     ) -> None:
         """`head` comes from `lock_head` in this transaction; `at` (ms) is the time of every leaf.
 
         `policy_hash` is that of the bundle in force; a `policy.changed` appended replaces it, its own leaf
-        included. `wrap` wraps under the key of `epoch`. Raises LogBusy when `at` is before the head's time.
+        included. `wrap` wraps under the key of `epoch`; `head_mac` is kept beside each head. Raises LogBusy
+        when `at` is before the head's time.
         """
         if at < head.at:
             raise LogBusy("time would run backwards in the log")
@@ -137,6 +146,7 @@ class Appender:
         self._at = at
         self._policy = policy_hash
         self._random = random
+        self._head_mac = head_mac
         self._seal = seal
         self._wrap = wrap
         self._epoch = epoch
@@ -238,6 +248,7 @@ class Appender:
                 "new_size": self._head.size,
                 "new_hash": self._head.leaf_hash,
                 "new_at": self._head.at,
+                "new_mac": None if self._head_mac is None else self._head_mac(self._head),
             },
         )
         if moved.rowcount != 1:

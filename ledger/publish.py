@@ -27,7 +27,7 @@ from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import Forked, HeadBehind, LogBusy, ProofFailed, RolledBack
 from ledger.files import read_if_there, write_atomic
 from ledger.merkle import check_consistency, consistency_proof
-from ledger.rows import insert_or_nothing, read_head, read_leaves
+from ledger.rows import Head, insert_or_nothing, read_head, read_leaves
 from ledger.tables import ledger_published
 from ledger.tiles import WIDTH, MissingTile, TileDirectory
 
@@ -121,9 +121,9 @@ def _leaves(tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, in
 class Publisher:
     """Publishes one log. One at a time: the server's; a second one's swap fails with LogBusy.
 
-    `sign` signs for the raw Ed25519 key `public`, `outside` is the copy kept outside the
-    database (elsewhere than a backup of it), `file` the checkpoint that is served. Each call of
-    `begin` opens and ends one transaction.
+    `sign` signs for the raw Ed25519 key `public`, `outside` is the copy kept outside the database (elsewhere
+    than a backup of it), `file` the checkpoint that is served. Nothing new is signed under a head that is not
+    `own`. Each call of `begin` opens and ends one transaction.
     """
 
     shard: int
@@ -134,6 +134,7 @@ class Publisher:
     public: bytes
     outside: Path
     file: Path
+    own: Callable[[Head], bool] = lambda _head: True
 
     @property
     def vkey(self) -> Vkey:
@@ -174,7 +175,10 @@ class Publisher:
         on_disk = self.tiles.size()
         with self.begin() as conn:
             last = read_published(conn, self.shard, self.vkey)
-            size = read_head(conn, self.shard).size
+            head = read_head(conn, self.shard)
+        size = head.size
+        if size != (0 if last is None else last.checkpoint.size) and not self.own(head):
+            raise Forked("the log's head was not written by its own writer")
         if served is not None and outside is None:
             raise HeadBehind("a checkpoint was published, and its copy outside the database is gone")
         if outside is not None and (last is None or last.checkpoint.size < outside.checkpoint.size):

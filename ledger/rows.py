@@ -7,7 +7,7 @@ never change, so that reading them needs no lock.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -22,7 +22,7 @@ NO_HASH: Final = bytes(HASH_SIZE)
 _LEAVES_PER_READ: Final = 1_024
 
 # Built once: building a statement costs more than running it.
-_HEAD: Final = select(ledger_head.c.size, ledger_head.c.leaf_hash, ledger_head.c.at).where(
+_HEAD: Final = select(ledger_head.c.size, ledger_head.c.leaf_hash, ledger_head.c.at, ledger_head.c.mac).where(
     ledger_head.c.shard == bindparam("of_shard")
 )
 _LOCKED_HEAD: Final = _HEAD.with_for_update()
@@ -30,11 +30,15 @@ _LOCKED_HEAD: Final = _HEAD.with_for_update()
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A log's head: number of leaves, hash of the last one (zeros when there is none), its time (ms)."""
+    """A log's head: number of leaves, hash of the last one (zeros when there is none), its time (ms).
+
+    `mac` is what the writer put beside it, if anything, and no part of the value.
+    """
 
     size: int
     leaf_hash: bytes
     at: int
+    mac: bytes | None = field(default=None, compare=False, repr=False)
 
 
 def open_shard(conn: Connection, shard: int) -> Head:
@@ -65,7 +69,7 @@ def _head(conn: Connection, shard: int, *, lock: bool) -> Head:
     row = conn.execute(_LOCKED_HEAD if lock else _HEAD, {"of_shard": shard}).one_or_none()
     if row is None:
         raise LogBusy("the log has not been opened")
-    return Head(row.size, bytes(row.leaf_hash), row.at)
+    return Head(row.size, bytes(row.leaf_hash), row.at, row.mac)
 
 
 def read_leaf(conn: Connection, shard: int, index: int) -> bytes | None:

@@ -34,6 +34,7 @@ ledger_head: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32)),
     comment="one row per log: its size, its last leaf's hash and time; locking this row is the write lock",
 )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -91,7 +90,7 @@ class _Run:
         self.engine = "sqlite"
         self.closing = ExitStack()
         self.postgres: Postgres | None = None
-        self.template: Path | None = None
+        self.template: bytes | None = None
         self.why_not: str | None = None
 
 
@@ -149,10 +148,11 @@ def migrated_once(settings: Settings) -> None:
         _migrate(settings)
         return
     if RUN.template is None:
-        folder = Path(RUN.closing.enter_context(tempfile.TemporaryDirectory(prefix="chengxin-template-")))
-        RUN.template = folder / "gateway.db"
-        db.migrate(f"sqlite:///{RUN.template}")
-    shutil.copyfile(RUN.template, settings.database_file)  # the content; its mode stays the owner's
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "gateway.db"
+            db.migrate(f"sqlite:///{file}")
+            RUN.template = file.read_bytes()
+    settings.database_file.write_bytes(RUN.template)  # its mode stays the owner's
 
 
 def name_of(url: str) -> str:

@@ -37,6 +37,12 @@ class Target:
         """The public address: `--url`, or what the settings of this home say."""
         return self.url if self.url is not None else self.state.settings().public_url
 
+    def log(self, given: str | None) -> str | None:
+        """The log's name: as given, or as the pinned verifier key has it."""
+        from keys.notes import parse_vkey
+
+        return parse_vkey(self.vkey).name if given is None and self.vkey is not None else given
+
     def bank(self, key_file: Path, decryption_key: Path | None = None) -> BankClient:
         """The bank's client with an operator's key and, where answers are encrypted, the institution's."""
         return self.statutory(key_file, decryption_key)
@@ -112,8 +118,8 @@ def refuse(refused: Refused, *, as_json: bool = False) -> NoReturn:
             | dict(refused.extra)
         )
     recorded = "" if signed is None else f"; receipt of the refusal: index {signed.receipt.index}"
-    where = next((refused.extra[name] for name in ("why", "field") if name in refused.extra), None)
-    why = "" if where is None else f" ({where})"
+    where = " ".join(str(refused.extra[name]) for name in ("why", "field", "rule") if name in refused.extra)
+    why = f" ({where})" if where else ""
     raise Failure(
         f"refused: {problem.title_en} [{problem.name}{why}]{recorded}. {problem.hint_en.rstrip('.')}"
     )

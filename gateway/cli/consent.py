@@ -25,7 +25,7 @@ from gateway.cli.common import (
     write_object,
 )
 from gateway.cli.connect import Target, accepted, target_options
-from gateway.cli.values import UUID_TEXT, WHEN, now, person_option, read_person
+from gateway.cli.values import ANSWER, PURPOSE, UUID_TEXT, WHEN, now, person_option, read_person
 
 if TYPE_CHECKING:
     from gateway.client import ConsentRequested
@@ -45,11 +45,13 @@ def consent() -> None:
 @consent.command()
 @key_option("the operator who asks")
 @person_option()
-@click.option("--purpose", required=True, help="Purpose code of the policy (查询原因), e.g. 02.")
+@click.option(
+    "--purpose", type=PURPOSE, required=True, help="Purpose code of the policy (查询原因), e.g. 02."
+)
 @click.option(
     "--category", "categories", multiple=True, required=True, help="Category of information; repeatable."
 )
-@click.option("--answer", default="report", show_default=True, help="report, or predicate:NAME.")
+@click.option("--answer", type=ANSWER, default="report", show_default=True, help="report, or predicate:NAME.")
 @click.option("--from", "not_before", type=WHEN, help="From when it would hold; default: now.")
 @click.option(
     "--until", "not_after", type=WHEN, help="Until when: 2026-12-31, 2026-12-31T08:00:00Z, 30d (default)."

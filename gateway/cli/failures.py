@@ -74,6 +74,7 @@ def _table() -> Iterator[tuple[type[BaseException], str]]:
     yield client.KeyFileMalformed, "give the file that the matching keygen made"
     yield client.KeyFileError, ""
     yield client.Unreachable, "check that the gateway is running (`chengxin serve`), and --url"
+    yield client.EncryptedAnswer, "send the same again with --decryption-key FILE"
     yield client.UnexpectedReply, "check that --url is a Chengxin gateway's public address"
     yield client.EvidenceFailed, "keep what you have, it is evidence; check --vkey and --receipt-key"
     yield client.WillNotSign, "ask the institution for another request, made for this gateway"
@@ -85,7 +86,7 @@ def _table() -> Iterator[tuple[type[BaseException], str]]:
     yield keys.BadIdentifier, "correct it and try again"
     yield keys.KeysError, "give the file or value that is meant here"
     yield consent.BadCertificate, "have the registrar's officers make it again"
-    yield consent.MalformedPolicy, "correct the policy file"
+    yield consent.MalformedPolicy, "`chengxin policy lint` on its TOML files says all that is wrong"
     yield consent.ConsentError, "give the document that is meant here, unaltered"
     yield ledger.Finding, "the export is not in order; run `chengxin ledger verify` on it"
     yield (

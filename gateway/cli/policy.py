@@ -7,6 +7,7 @@ JSON bundle.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from consent.policy_diff import Change
 
 SOURCES = click.argument(
-    "sources", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE..."
+    "sources", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE|DIR..."
 )
 DEMO = click.option(
     "--demo/--checked",
     default=None,
-    help="Whether what nobody has checked is on all the same. Default: as the policy in force has it.",
+    help="Whether what nobody has checked is on all the same. Default: as the policy in force has it, "
+    "and --checked where none is.",
 )
 
 
@@ -48,18 +50,19 @@ def policy() -> None:
 
 @policy.command(short_help="Find what is wrong in policy files.")
 @SOURCES
-@click.option("--demo", is_flag=True, help="As a bundle for demonstration: what nobody has checked is on.")
+@DEMO
 @json_option
-@click.pass_context
-def lint(ctx: click.Context, sources: tuple[Path, ...], demo: bool, as_json: bool) -> None:
-    """Find everything that is wrong or doubtful in policy files; exit status 1 when something is wrong.
+@pass_state
+def lint(state: State, sources: tuple[Path, ...], demo: bool | None, as_json: bool) -> None:
+    """Find everything that is wrong or doubtful in policy files or their directory; exit status 1 when
+    something is wrong.
 
     \b
     chengxin policy lint policy/
     """
     from consent.policy_lint import lint as examine
 
-    found = examine(_texts(sources), demo)
+    found = examine(_texts(sources), _in_force_is_demo(state) if demo is None else demo)
     if as_json:
         show_json([{"severity": f.severity, "place": f.place, "message": f.message} for f in found])
     elif found:
@@ -67,7 +70,7 @@ def lint(ctx: click.Context, sources: tuple[Path, ...], demo: bool, as_json: boo
     wrong = sum(finding.severity == "error" for finding in found)
     note(f"{len(found)} findings, {wrong} of them errors")
     if wrong:
-        ctx.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @policy.command(short_help="Show what would change.")
@@ -85,7 +88,7 @@ def lint(ctx: click.Context, sources: tuple[Path, ...], demo: bool, as_json: boo
 def diff(
     state: State, sources: tuple[Path, ...], origins: tuple[Path, ...], demo: bool | None, as_json: bool
 ) -> None:
-    """Show what these files would change in the policy in force, or in other files.
+    """Show what these files, or their directory, would change in the policy in force, or in other files.
 
     \b
     chengxin policy diff policy/
@@ -102,11 +105,12 @@ def diff(
 @policy.command(short_help="Put a policy in force.")
 @SOURCES
 @DEMO
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask. A script, which has no terminal, must say it.")
 @json_option
 @pass_state
 def apply(state: State, sources: tuple[Path, ...], demo: bool | None, yes: bool, as_json: bool) -> None:
-    """Put a policy in force from its own entry on; running workers load it and decide by it.
+    """Put a policy, all its files or their directory, in force from its own entry on; running workers load it
+    and decide by it.
 
     \b
     chengxin policy apply policy/
@@ -121,6 +125,8 @@ def apply(state: State, sources: tuple[Path, ...], demo: bool | None, yes: bool,
         if not as_json:
             _show_changes(changes, as_json=False)
         if new != old:
+            if not yes and not sys.stdin.isatty():
+                fail("nothing was changed: say --yes to apply from a script")
             confirm("Put this policy in force?", yes=yes)
         entry = apply_policy(house, new, replaces=policy_hash(old))
     if as_json:
@@ -193,11 +199,31 @@ def _show_changes(changes: Sequence[Change], as_json: bool) -> None:
 
 def _bundle(sources: Sequence[Path], *, demo: bool) -> PolicyBundle:
     """One bundle: a published JSON file, which says itself whether it is a demonstration's, or TOML."""
-    from consent.policy import load_policy, parse_policy
+    import msgspec
+
+    from consent.policy import PolicyBundle, load_policy, parse_policy, read_tables
 
     if len(sources) == 1 and sources[0].suffix == ".json":
         return parse_policy(read_file(sources[0]))
-    return load_policy(_texts(sources).values(), demo=demo)
+    texts = _texts(sources)
+    # load_policy takes texts without statutes for a policy that has none.
+    needed = {one.name for one in msgspec.structs.fields(PolicyBundle) if one.required} - {"statutes"}
+    missing = needed - read_tables(texts.values(), demo=demo).keys()
+    if missing:
+        lack = ", ".join(sorted(missing))
+        fail(f"no table {lack} is there: give all files of the policy, or their directory")
+    return load_policy(texts.values(), demo=demo)
+
+
+def _in_force_is_demo(state: State) -> bool:
+    """Whether the policy in force is one for demonstration; False where nothing is installed."""
+    from gateway.errors import NotReady
+
+    try:
+        with opened(state) as house:
+            return house.policy.demo
+    except NotReady:
+        return False
 
 
 def _texts(sources: Iterable[Path]) -> dict[str, str]:

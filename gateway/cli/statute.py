@@ -26,7 +26,7 @@ from gateway.cli.common import (
     write_object,
 )
 from gateway.cli.connect import Target, accepted, target_options
-from gateway.cli.values import UUID_TEXT, person_option, read_person
+from gateway.cli.values import ANSWER, PURPOSE, UUID_TEXT, person_option, read_person
 
 if TYPE_CHECKING:
     from gateway.client.statutory import Waiting
@@ -48,11 +48,11 @@ def statute() -> None:
 @click.option(
     "--defer", is_flag=True, help="Leave it out of the person's list for now, as the statute allows."
 )
-@click.option("--purpose", required=True, help="Purpose code, the statute's own.")
+@click.option("--purpose", type=PURPOSE, required=True, help="Purpose code, the statute's own.")
 @click.option(
     "--category", "categories", multiple=True, required=True, help="Category of information; repeatable."
 )
-@click.option("--answer", default="report", show_default=True, help="report, or predicate:NAME.")
+@click.option("--answer", type=ANSWER, default="report", show_default=True, help="report, or predicate:NAME.")
 @person_option()
 @click.option("--case-ref", help="Your own file number; only its salted hash reaches the ledger.")
 @click.option("--query-id", type=UUID_TEXT, help="Default: a new one.")

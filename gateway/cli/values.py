@@ -99,6 +99,17 @@ REASON = Matching(
     "code", _REASON, "a reason is a code of small letters, digits and hyphens, e.g. misuse-found"
 )
 URL = Matching("url", _URL, "an address is scheme, host and port, e.g. https://credit.example.cn")
+PURPOSE = Matching("code", re.compile(r"[0-9]{2}"), "a purpose code is two digits, e.g. 02")
+ANSWER = Matching(
+    "form",
+    re.compile(r"report|predicate:[a-z][a-z0-9-]{0,47}"),
+    "an answer is report or predicate:NAME, e.g. predicate:no-adverse-record-3y",
+)
+LOG_NAME = Matching(
+    "log",
+    re.compile(r"(?!.*://)[^\s+]+"),
+    "the log's name is meant and no address, e.g. credit.example.cn/log0",
+)
 OPERATOR_ID = Matching(
     "operator", re.compile(r"op-[0-9a-f]{16}"), "an operator id looks like op-0123456789abcdef"
 )

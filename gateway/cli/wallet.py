@@ -27,7 +27,7 @@ from gateway.cli.common import (
     write_object,
 )
 from gateway.cli.connect import Target, accepted, require_online, target_options
-from gateway.cli.values import UUID
+from gateway.cli.values import LOG_NAME, UUID
 
 if TYPE_CHECKING:
     from consent.document import Template
@@ -38,6 +38,7 @@ HAND_IN = {
     for noun in ("consents", "withdrawals")
 }
 """How a file that was signed offline reaches the gateway; whoever holds it may hand it in."""
+NOT_YET = {"consents": "nothing is granted yet", "withdrawals": "nothing is withdrawn yet"}
 
 
 @click.command(short_help="Say no to a request.")
@@ -71,7 +72,11 @@ def decline(state: State, request: str, key_file: Path, **target: Any) -> None:
 @key_option("the citizen")
 @click.option("--without", multiple=True, help="Optional category to leave out; repeatable.")
 @click.option("--certificate", type=FILE, help="The registrar's certificate, if the key is not enrolled yet.")
-@click.option("--gateway", help="Sign for this gateway's origin only.")
+@click.option(
+    "--gateway",
+    type=LOG_NAME,
+    help="Sign for the gateway of this log only, e.g. credit.example.cn/log0; default: the one --vkey names.",
+)
 @click.option(
     "--yes", is_flag=True, help="Do not ask at the terminal; a script, which has none, is never asked."
 )
@@ -111,7 +116,7 @@ def sign(
         fail(f"{file} is signed already: hand it in as it is, {HAND_IN['consents']}")
     document = canonical(asked["document"] if isinstance(asked.get("document"), dict) else asked)
     notice = asked.get("notice_text")
-    wallet = Wallet(gateway)
+    wallet = Wallet(place.log(gateway))
     shown = notice if isinstance(notice, str) else None
     template = wallet.read_template(document, shown)
     _check_left_out(template, without)
@@ -137,7 +142,10 @@ def sign(
 @click.argument("consent_", metavar="CONSENT_ID|FILE")
 @key_option("the citizen")
 @click.option(
-    "--gateway", help="Origin of the gateway; needed with CONSENT_ID, as a signed consent FILE names it."
+    "--gateway",
+    type=LOG_NAME,
+    help="The log's name, e.g. credit.example.cn/log0; default: the one that --vkey or the signed consent "
+    "FILE names. With CONSENT_ID one of them is needed.",
 )
 @click.option("--reason", help="A sentence, if you like; none is needed.")
 @click.option("--send", is_flag=True, help="Hand it in at once, instead of only signing.")
@@ -168,6 +176,7 @@ def withdraw(
     place = Target(state, **target)
     require_online(send, place)
     require_free(out)
+    gateway = place.log(gateway)
     consent_id, origin = _named(consent_, gateway)
     body = Wallet(gateway).sign_withdrawal_of(consent_id, origin, read_private_key(key_file), reason=reason)
     if out is not None:
@@ -184,7 +193,7 @@ def _named(consent_: str, gateway: str | None) -> tuple[str, str]:
     if UUID.fullmatch(consent_):
         if gateway is None:
             raise click.UsageError(
-                "with a CONSENT_ID give the gateway's origin too: --gateway credit.example.cn/log0"
+                "with a CONSENT_ID give the log's name too: --gateway credit.example.cn/log0"
             )
         return consent_, gateway
     document = read_object(Path(consent_), "signed consent").get("document")
@@ -228,6 +237,7 @@ def _show(template: Template, notice: str | None, without: tuple[str, ...]) -> N
 def _hand_over(body: dict[str, Any], out: Path | None, where: str) -> None:
     if out is None:
         show_json(body)
+        note(f"note: {NOT_YET[where]}: add --send, or hand in what was printed: {HAND_IN[where]}")
     else:
         click.echo(f"signed: {out}. It counts once it is handed in: {HAND_IN[where]}")
 

@@ -20,6 +20,7 @@ from gateway.client.channel import new_http
 from gateway.client.citizen import CitizenClient, Recorded
 from gateway.client.errors import (
     ClientError,
+    EncryptedAnswer,
     EvidenceFailed,
     KeyFileError,
     KeyFileExists,
@@ -43,6 +44,7 @@ __all__ = [
     "CitizenClient",
     "ClientError",
     "ConsentRequested",
+    "EncryptedAnswer",
     "EvidenceFailed",
     "KeyFileError",
     "KeyFileExists",

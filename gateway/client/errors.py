@@ -8,6 +8,7 @@ ClientError                  (a GatewayError)
 ├── WillNotSign              the wallet was shown something its owner did not ask for
 ├── Unreachable              no reply: whether the gateway acted is unknown
 ├── UnexpectedReply          a reply outside the API
+│   └── EncryptedAnswer      an answer, and no key that opens it
 └── EvidenceFailed           a receipt, proof or document that does not say what the reply says: keep it, it
                              is evidence against the gateway
 """
@@ -47,6 +48,10 @@ class Unreachable(ClientError):
 
 class UnexpectedReply(ClientError):
     """The reply is none that this API has."""
+
+
+class EncryptedAnswer(UnexpectedReply):
+    """The answer is encrypted and no key was given: ask again with the same identifier, and the key."""
 
 
 class EvidenceFailed(ClientError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.client.errors import EvidenceFailed, UnexpectedReply
+from gateway.client.errors import EncryptedAnswer, EvidenceFailed, UnexpectedReply
 from keys.canonical import parse_canonical
 from keys.errors import DecryptionFailed, KeysError
 from keys.jwe import open_answer
@@ -19,12 +19,13 @@ from keys.signing import Jwk
 def content_of(reply: Mapping[str, Any], key: Jwk | None) -> dict[str, Any]:
     """The answer in a reply; `key` is the private X25519 JWK that it is encrypted to, if there is one.
 
-    Raises UnexpectedReply for a reply of another form, EvidenceFailed for what does not open.
+    Raises EncryptedAnswer without the key, UnexpectedReply for a reply of another form, EvidenceFailed for
+    what does not open.
     """
     if ("jwe" in reply) == ("answer" in reply):
         raise UnexpectedReply("the reply carries no answer")
     if key is None and "jwe" in reply:
-        raise UnexpectedReply("the answer is encrypted: give the key that opens it")
+        raise EncryptedAnswer("the answer is encrypted and no key was given that opens it")
     if key is not None and "answer" in reply:
         raise UnexpectedReply("the answer is not encrypted to this institution's key")
     content = reply["answer"] if key is None else _opened(reply["jwe"], key)

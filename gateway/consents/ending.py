@@ -6,6 +6,8 @@ Invariant: a request ends once. Declining needs no reason; lapsing needs no hand
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -64,23 +66,31 @@ def end_request(tx: Transaction, row: dict[str, Any], event: Event) -> Entry:
 
 def lapse_due(house: House) -> int:
     """Let the requests lapse that nobody answered in time, a chunk at once; how many did."""
+    lapsed, after = 0, ""
+    while due := _due(house, after):
+        lapsed += house.transact(partial(_lapse_all, due=due), seals=False)
+        after = due[-1]  # rows that are damaged stay due, and must not be all that is ever looked at
+    return lapsed
+
+
+def _due(house: House, after: str) -> Sequence[str]:
+    """The next chunk of requests that are due, beyond the id `after`."""
     with house.read() as conn:
-        due = conn.scalars(
+        return conn.scalars(
             sa.select(consent_requests.c.request)
             .where(
                 consent_requests.c.state == "requested",
                 consent_requests.c.lapses_at <= house.clock(),
+                consent_requests.c.request > after,
                 ~sa.exists().where(grants.c.consent == consent_requests.c.consent),
             )
+            .order_by(consent_requests.c.request)
             .limit(LAPSE_CHUNK)
         ).all()
-    if not due:
-        return 0
 
-    def act(tx: Transaction) -> int:
-        return sum(_lapse(tx, request) for request in due)
 
-    return house.transact(act, seals=False)
+def _lapse_all(tx: Transaction, *, due: Sequence[str]) -> int:
+    return sum(_lapse(tx, request) for request in due)
 
 
 def _lapse(tx: Transaction, request: str) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from consent.decision import Refuse, decide_grant
+from consent.asks import Refuse
+from consent.decision import decide_grant
 from consent.document import Consent, consent_hash, format_consent, narrowed, parse_consent
 from consent.enrolment import Certificate, parse_certificate
 from consent.errors import MalformedDocument
@@ -41,6 +42,8 @@ from keys.signing import thumbprint_bytes
 from ledger.log import Entry
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from gateway.house import House
 
 
@@ -82,15 +85,19 @@ def certificate_of(members: dict[str, Any]) -> Certificate:
 
 
 def grant(house: House, signed: Signed) -> Granted:
-    """Record one grant; sending the same grant again gives the same receipt."""
+    """Record one grant; sending the same grant again gives the same receipt.
+
+    What nobody asked for is turned away from a snapshot: a stranger with an invented id holds up nobody. Ids
+    are random, and known only to who was told them, so that this tells a stranger nothing.
+    """
+    with house.read() as conn:
+        _asked_for(house, conn, signed.consent.consent_id)
     return house.transact(lambda tx: _grant(tx, signed))
 
 
 def _grant(tx: Transaction, signed: Signed) -> Granted:
     house, consent = tx.house, signed.consent
-    request = request_row(house, tx.conn, "consent", consent.consent_id)
-    if request is None:
-        raise Rejected("consent-mismatch", "no such consent was asked for")
+    request = _asked_for(house, tx.conn, consent.consent_id)
     template, number = open_request(house, request)
     if tx.latest(rows.about(grants, consent.consent_id)) is not None:
         return _again(tx, signed)
@@ -113,6 +120,13 @@ def _grant(tx: Transaction, signed: Signed) -> Granted:
         raise Rejected("key-not-live")
     proofs.spend(tx, proof, signed.document)
     return _record(tx, signed, proof, enrolled)
+
+
+def _asked_for(house: House, conn: sa.Connection, consent: str) -> dict[str, Any]:
+    request = request_row(house, conn, "consent", consent)
+    if request is None:
+        raise Rejected("consent-mismatch", "no such consent was asked for")
+    return request
 
 
 def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:

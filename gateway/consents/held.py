@@ -30,13 +30,19 @@ def grant_row(house: House, conn: sa.Connection, consent: str, **own: object) ->
     return found[0]
 
 
+def granted(house: House, conn: sa.Connection, consent: str) -> dict[str, Any]:
+    """A grant's row. `Rejected` when there is none, `EvidenceBroken` if the ledger has one."""
+    row = grant_row(house, conn, consent)
+    if row is not None:
+        return row
+    if rows.latest(conn, rows.about(grants, consent), house.shard) is not None:
+        raise EvidenceBroken("the ledger holds a grant whose row is gone")
+    raise Rejected("not-found", "no such consent was granted")
+
+
 def held_grant(tx: Transaction, consent: str) -> tuple[dict[str, Any], Subject]:
     """A grant and its person. `Rejected` when there is none, `EvidenceBroken` if the ledger has one."""
-    row = grant_row(tx.house, tx.conn, consent)
-    if row is None:
-        if tx.latest(rows.about(grants, consent)) is not None:
-            raise EvidenceBroken("the ledger holds a grant whose row is gone")
-        raise Rejected("not-found", "no such consent was granted")
+    row = granted(tx.house, tx.conn, consent)
     subject = find_by_tag(tx.house, tx.conn, row["tag"])
     if not subject.known or subject.tag != row["tag"]:
         raise EvidenceBroken("a grant belongs to nobody")

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from consent.decision import ConsentAsk, Reason, Refuse, Ruling, decide_request
+from consent.asks import ConsentAsk, Reason, Refuse, Ruling
+from consent.decision import decide_request
 from consent.document import Template, format_template
 from consent.policy import PolicyBundle
 from gateway import metrics, rows
@@ -22,7 +23,7 @@ from gateway.consents.bodies import ConsentRequest
 from gateway.consents.notice import notice_of, render
 from gateway.consents.stored import leaf_body, open_request, request_row
 from gateway.ids import new_uuid
-from gateway.institutions.standing import standing_row, standings
+from gateway.institutions.standing import signers_standings, standing_row, standings
 from gateway.keyring import LINK
 from gateway.people.subjects import find_by_number
 from gateway.policies import named_by
@@ -30,7 +31,7 @@ from gateway.query.quota import Asked, take_one
 from gateway.query.request import Signer
 from gateway.query.ruled import Throttled
 from gateway.rows import ROW_KEY
-from gateway.tables import consent_requests, institutions, operators
+from gateway.tables import consent_requests, institutions
 from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex
 from keys.instant import DAY, parse_instant
@@ -79,7 +80,7 @@ def request_consent(
         ruling = decide_request(
             _consent_ask(ask, signer, reused=earlier is not None and not repeated),
             standings(tx, institutions, [signer.institution]).get(signer.institution),
-            standings(tx, operators, [signer.operator]).get(signer.operator),
+            signers_standings(tx, [signer]).get(signer.known_by),
             tx.policy,
             tx.at,
         )

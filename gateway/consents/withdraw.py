@@ -18,7 +18,7 @@ from consent.lifecycle import Event, apply
 from consent.proof import verify_withdrawal
 from gateway import rows
 from gateway.consents import bodies, proofs
-from gateway.consents.held import held_grant
+from gateway.consents.held import granted, held_grant
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.people.citizens import key_of, open_key
 from gateway.people.subjects import Subject
@@ -42,7 +42,10 @@ class Withdrawn:
 
 
 def withdraw(house: House, body: bodies.Withdraw) -> Withdrawn:
-    """Record one withdrawal; sending it again gives the receipt of the first."""
+    """Record one withdrawal; sending it again gives the receipt of the first.
+
+    What was never granted is turned away from a snapshot: a stranger with an invented id holds up nobody.
+    """
     try:
         document = canonical(body.document)
         withdrawal = parse_withdrawal(document)
@@ -50,6 +53,8 @@ def withdraw(house: House, body: bodies.Withdraw) -> Withdrawn:
         raise Rejected("malformed-body", f"document: {error}") from error
     if withdrawal.gateway != house.origin:
         raise Rejected("consent-mismatch", "the withdrawal is for another gateway")
+    with house.read() as conn:
+        granted(house, conn, withdrawal.consent_id)
     return house.transact(lambda tx: _withdraw(tx, withdrawal, document, body.proof))
 
 

@@ -1,4 +1,4 @@
-"""What stops the demo. DemoFailed (a GatewayError) is the only root: one line that says what to do."""
+"""What stops the demo and the sandbox: DemoFailed alone, with one line that says what to do."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from gateway.errors import GatewayError
 
 
 class DemoFailed(GatewayError):
-    """The story cannot go on; the message is one line for the person at the terminal."""
+    """The story, or the sandbox, cannot go on; the message is one line for the person at the terminal."""

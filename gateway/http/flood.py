@@ -6,12 +6,15 @@ valid signature lately from an address is verified whatever else comes from that
 behind it is locked out by forging in its name; a request that spends no fresh nonce does not count as valid.
 
 An address is an IPv4 address or an IPv6 /64, of which one customer has 2^64 to send from. Behind a proxy that
-is named in `trusted_proxies`, it is the last address that this proxy wrote into X-Forwarded-For.
+is named in `trusted_proxies`, it is the last address that this proxy wrote into X-Forwarded-For, with a port
+or without. Where the proxy wrote none that can be read, its own address counts: all such requests share one
+limit, which is for the proxy to mend; to leave them unlimited would be for anybody to use.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -22,11 +25,13 @@ import structlog
 from flask import Request
 
 from gateway.errors import GatewayError
+from keys.instant import DAY, MINUTE
 
-WINDOW_MS: Final = 60_000
-LATELY_MS: Final = 86_400_000
+WINDOW_MS: Final = MINUTE
+LATELY_MS: Final = DAY
 ADDRESSES: Final = 65_536
 SIGNERS: Final = 16_384
+_WITH_PORT: Final = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-9]{1,5}")
 
 log = structlog.get_logger(__name__)
 
@@ -131,9 +136,10 @@ def source_address(request: Request, trusted_proxies: Collection[str]) -> str:
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address; an IPv4 one that is written as IPv6 (::ffff:192.0.2.1) is that IPv4 address."""
+    """An address, with or without a port; IPv4 written as IPv6 (::ffff:192.0.2.1) is that IPv4 address."""
+    bare = _WITH_PORT.fullmatch(text)
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text if bare is None else bare["v6"] or bare["v4"])
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

@@ -216,8 +216,9 @@ def _security_schemes() -> dict[str, Any]:
     common = (
         "RFC 9421: exactly one signature in Signature-Input and Signature, over exactly "
         f"{_COVERED} (the first two without a body), with the parameters created (within 60 s), keyid, "
-        "nonce (16 bytes or more, base64url, once), alg and tag and no other. Content-Digest is sha-256 "
-        "(RFC 9530). "
+        "nonce (16 bytes or more, base64url, once), alg and tag and no other, in any order and under any "
+        "label. @target-uri is the public URL and the path; thumbprints are those of RFC 7638; "
+        "Content-Digest is sha-256 (RFC 9530). "
     )
     return {
         "institution": {

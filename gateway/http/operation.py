@@ -57,8 +57,8 @@ class Operation:
     """One operation in Chinese and English: its body, its query parameters, its replies and its problems.
 
     `body_rule` is JSON Schema for what a struct checks beyond its members' types. `replies` maps a status to
-    the shapes that its body may have. `records` says that it writes to the ledger
-    or reads what must match it.
+    the shapes that its body may have. `records` says that it writes to the ledger or
+    reads what must match it.
     """
 
     name: str

@@ -17,8 +17,6 @@ from gateway.http.operation import CSS, HTML, JSON, OCTETS, TEXT, Operation, Tex
 from gateway.http.problems import REFUSALS
 from gateway.query.request import Approval, Query
 
-_STATUTORY: Final = frozenset({"approval-denied", "approval-lapsed", "statute-not-held"})
-_GIVEN: Final = frozenset({"answer-gone"})
 _OF_A_REQUEST: Final = (
     "institution-suspended",
     "operator-suspended",
@@ -44,8 +42,10 @@ _QUERIED: Final = tuple(sorted(REFUSALS - {"validity-too-long", "uses-too-many",
 
 QUERY: Final = Operation(
     "query",
-    "凭授权查询，当即应答；依法定职权查询，先登记，待另一人批准",
-    "Query under a consent, answered at once; or under a statute, recorded until another person approves",
+    "凭授权查询，当即应答；依法定职权查询，先登记，待另一人批准。"
+    "同一 query_id、同一内容重发，期限内再次给出同样的答复，不计次数",
+    "Query under a consent, answered at once; or under a statute, recorded until another person approves. "
+    "The same query_id with the same body, signed anew in time, is redelivered and takes no use",
     {200: (shapes.Answered, shapes.AnsweredSealed), 202: (shapes.Pending,)},
     body=Query,
     body_rule={

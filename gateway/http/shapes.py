@@ -22,12 +22,6 @@ Instant = Annotated[
 ]
 Day = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="a day in China")]
 Index = Annotated[int, msgspec.Meta(ge=0, description="index of a leaf in the ledger")]
-Jws = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"\A[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", description="compact JWS (RFC 7515)"
-    ),
-]
 Receipt = Annotated[
     str,
     msgspec.Meta(

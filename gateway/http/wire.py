@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,15 +20,34 @@ from keys.errors import KeysError
 B = TypeVar("B")
 JSON = "application/json"
 _PATH = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]*)`\Z")
+_MISSING = re.compile(r"Object missing required field `([a-z0-9_]+)`(?: - at `(\$[A-Za-z0-9_.\[\]]*)`)?")
 _UNKNOWN = "Object contains unknown field"
+RULES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "name exactly one of consent_id and statute": ("$", "consent-or-statute"),
+        "a query under a statute names its person": ("$.person_check", "required"),
+        "categories must be sorted and without duplicates": ("$.categories", "sorted"),
+        "not_before and not_after must look like 2026-11-21T08:00:00.000Z": ("$", "instants"),
+        "not_after must be later than not_before": ("$.not_after", "order"),
+    }
+)
+"""What the shapes themselves say of a body -> the JSON path and the rule's code."""
 
 
 class MalformedBody(Rejected):
-    """A body that does not parse; `field` is the JSON path that is wrong, if it is one of ours."""
+    """A body that does not parse; `field` is the JSON path that is wrong, if it is one of ours.
 
-    def __init__(self, field: str = "$") -> None:
+    `rule` is the code of what it should keep to, where the path alone does not say.
+    """
+
+    def __init__(self, field: str = "$", rule: str | None = None) -> None:
         super().__init__("malformed-body")
         self.field = field
+        self.rule = rule
+
+    def members(self) -> Mapping[str, str]:
+        """What is added to the problem."""
+        return {"field": self.field} | ({} if self.rule is None else {"rule": self.rule})
 
 
 def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
@@ -43,17 +63,24 @@ def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
     try:
         return msgspec.convert(members, shape, strict=True), members
     except msgspec.ValidationError as error:
-        raise MalformedBody(_path(str(error))) from error
+        raise MalformedBody(*_wrong(str(error))) from error
 
 
-def _path(message: str) -> str:
-    """The JSON path that ends msgspec's message.
+def _wrong(message: str) -> tuple[str, str | None]:
+    """The JSON path that msgspec's message is about, and the rule.
 
-    Before it may stand text of the request, a value or the name of an unknown member, which could be written
-    to look like a path; the latter may even end it.
+    Before the path that ends it may stand text of the request, a value or the name of an unknown member,
+    which could be written to look like a path; the latter may even end it. A missing member's name is ours.
     """
-    found = None if message.startswith(_UNKNOWN) else _PATH.search(message)
-    return found.group(1) if found else "$"
+    if message in RULES:
+        return RULES[message]
+    if message.startswith(_UNKNOWN):
+        return "$", "unknown-member"
+    missing = _MISSING.fullmatch(message)
+    if missing is not None:
+        return f"{missing[2] or '$'}.{missing[1]}", "missing"
+    found = _PATH.search(message)
+    return (found[1] if found else "$"), None
 
 
 def reply(members: Mapping[str, Any], status: int = 200) -> Response:

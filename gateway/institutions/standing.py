@@ -6,17 +6,20 @@ absent, which refuses, and raises an alert.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
 
-from consent.decision import Standing
+from consent.asks import Standing
 from gateway import metrics, rows
 from gateway.errors import Rejected
 from gateway.tables import institutions, operators
 from gateway.transaction import Transaction
+
+if TYPE_CHECKING:
+    from gateway.query.request import Signer
 
 log = structlog.get_logger(__name__)
 
@@ -24,16 +27,37 @@ log = structlog.get_logger(__name__)
 def standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> dict[str, Standing]:
     """The standing of each id that has one, in one statement."""
     key = rows.NAMED_BY[table.name][0]
-    known = {}
+    return {row[key]: _standing(row) for row in _evident(tx, table, ids)}
+
+
+def signers_standings(tx: Transaction, signers: Iterable[Signer]) -> dict[tuple[str, str, str], Standing]:
+    """The standing of those who signed, by `Signer.known_by`, in one statement.
+
+    A request was authenticated by what stood in the row before the lock. Whose key or institution is another
+    in the evident row has none: an insider could have lent the row a key of their own meanwhile.
+    """
+    found = _evident(tx, operators, {signer.operator for signer in signers})
+    return {(row["operator"], row["institution"], row["kid"]): _standing(row) for row in found}
+
+
+def _evident(tx: Transaction, table: sa.Table, ids: Collection[str]) -> Iterator[dict[str, Any]]:
+    key = rows.NAMED_BY[table.name][0]
     for row in rows.read_evident(tx.conn, table, key, ids, tx.house.shard):
         if rows.is_evident(tx.house.custody, table, row):
-            known[row[key]] = Standing(
-                row["state"], row["until"], frozenset(row["roles"].split()), row.get("sector", "")
-            )
+            yield row
         else:
             metrics.EVIDENCE_BROKEN.labels(table.name).inc()
             log.error("evidence.broken", table=table.name, key=row[key])
-    return known
+
+
+def _standing(row: Mapping[str, Any]) -> Standing:
+    return Standing(
+        state=row["state"],
+        until=row["until"],
+        roles=frozenset(row["roles"].split()),
+        sector=row.get("sector", ""),
+        kid=row.get("kid", ""),
+    )
 
 
 def standing_row(tx: Transaction, table: sa.Table, name: str) -> dict[str, Any]:
@@ -56,13 +80,12 @@ def require_standing(tx: Transaction, institution: str, role: str) -> None:
         raise Rejected("role-not-permitted", f"institution {institution} has no role {role}")
 
 
-def require_active(tx: Transaction, institution: str, operator: str) -> None:
+def require_active(tx: Transaction, signer: Signer) -> None:
     """`Rejected` unless operator and institution are both in good standing."""
-    for table, name, problem in (
-        (institutions, institution, "institution-suspended"),
-        (operators, operator, "operator-suspended"),
+    for standing, problem in (
+        (standings(tx, institutions, [signer.institution]).get(signer.institution), "institution-suspended"),
+        (signers_standings(tx, [signer]).get(signer.known_by), "operator-suspended"),
     ):
-        standing = standings(tx, table, [name]).get(name)
         if standing is None or not standing.active(tx.at):
             raise Rejected(problem)
 

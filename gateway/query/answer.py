@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from consent.asks import Reason
-from consent.predicates import PredicateRule
+from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics
-from gateway.errors import ReplayedNonce, Undelivered
+from gateway.errors import EvidenceBroken, ReplayedNonce, Undelivered
 from gateway.query.lookup import look_up
 from gateway.query.minimise import Record, minimise
 from gateway.query.predicates import evaluate
@@ -93,10 +93,16 @@ def deliver(house: House, ruled: Disclosed) -> Answer:
 
 
 def make_answer(house: House, ruled: Disclosed) -> dict[str, Any]:
-    """What is answered: the same bytes whenever it is made of the same ruling."""
+    """What is answered: the same bytes whenever it is made of the same ruling.
+
+    What was asked says of which kind: `EvidenceBroken` for a yes or no without its rule, never a report.
+    """
+    name, rule = predicate_name(ruled.answer), ruled.rule
+    if name is not None and (rule is None or rule.name != name):
+        raise EvidenceBroken("a yes or no was asked for, and its rule is missing")
     records = open_revisions(house, ruled.subject, ruled.revisions)  # 4
-    if ruled.rule is not None:
-        return _yes_or_no(ruled.rule, records, ruled.at)
+    if name is not None and rule is not None:
+        return _yes_or_no(rule, records, ruled.at)
     return {
         "type": "chengxin/answer/v1",
         "query_id": ruled.query,

@@ -17,11 +17,11 @@ import structlog
 from consent.asks import Grant, Standing
 from gateway import metrics, rows
 from gateway.institutions.published import encryption_keys_of
-from gateway.institutions.standing import standings
+from gateway.institutions.standing import signers_standings, standings
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
 from gateway.records.holdings import Batches, batches_of, is_whole
-from gateway.tables import citizen_keys, grants, institutions, operators, queries, records
+from gateway.tables import citizen_keys, grants, institutions, queries, records
 from gateway.transaction import Transaction
 from keys.signing import Jwk
 from ledger.tables import ledger_leaves
@@ -55,7 +55,7 @@ class Held:
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: dict[bytes, dict[str, Any]] = field(default_factory=dict)
     institutions: dict[str, Standing] = field(default_factory=dict)
-    operators: dict[str, Standing] = field(default_factory=dict)
+    operators: dict[tuple[str, str, str], Standing] = field(default_factory=dict)
     revisions: dict[bytes, list[sa.Row[Any]]] = field(default_factory=lambda: defaultdict(list))
     batches: Mapping[bytes, Batches] = field(default_factory=dict)
     leaves: dict[int, bytes] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def read(tx: Transaction, asks: Sequence[Ask], used: dict[Id, Used]) -> Held:
         held.revisions[row.subject].append(row)
     held.seal_to = encryption_keys_of(tx, {ask.signer.institution for ask in asks})
     held.institutions = standings(tx, institutions, [ask.signer.institution for ask in asks])
-    held.operators = standings(tx, operators, [ask.signer.operator for ask in asks])
+    held.operators = signers_standings(tx, [ask.signer for ask in asks])
     tags = [ask.found.tag for ask in asks if ask.found.consent is not None]
     held.batches = batches_of(tx.house, conn, tags)
     again = {used[id_of(ask)].index for ask in asks if is_again(used.get(id_of(ask)), ask.body_mac)}

@@ -17,6 +17,8 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
 
+from consent.asks import Permit, Reason, Refuse, Ruling
+from consent.predicates import predicate_name
 from gateway.errors import EvidenceBroken
 from gateway.query.minimise import Record, is_shown
 from gateway.records.about import read_day
@@ -142,6 +144,13 @@ PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
     }
 )
 """Every rule this release can apply, by name. One that only a policy states is never permitted."""
+
+
+def only_applicable(ruling: Ruling, answer: str) -> Ruling:
+    """The ruling, unless it permits a predicate that the policy states and this release does not have."""
+    name = predicate_name(answer)
+    missing = isinstance(ruling, Permit) and name is not None and name not in PREDICATES
+    return Refuse(Reason.ANSWER_NOT_OFFERED) if missing else ruling
 
 
 def years_after(day: date, years: int) -> date:

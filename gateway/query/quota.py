@@ -24,13 +24,12 @@ from gateway import metrics, rows
 from gateway.query.ruled import Throttled
 from gateway.tables import quota_counts, throttled
 from gateway.transaction import Transaction
-from keys.instant import format_instant
+from keys.instant import MINUTE, format_instant
 from ledger.rows import insert_or_add, upsert
 
 if TYPE_CHECKING:
     from gateway.house import House
 
-MINUTE = 60_000
 CHUNK = 256
 _NO_LEAF = bytes(32)
 

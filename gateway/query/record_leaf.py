@@ -1,4 +1,4 @@
-"""The leaves of a ruling: an answer, an answer given again, a refusal.
+"""The leaves of a ruling: an answer, a refusal.
 
 Invariant: nothing is ruled without its leaf, and a leaf holds hashes, codes and ids only: the request and the
 revisions stand in the details, sealed for the regulator. Whether a predicate was true stands nowhere.

@@ -10,7 +10,7 @@ later time; once the hours are over `forget_given` forgets it, and the id stays 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -128,12 +128,33 @@ def recall(
         raise EvidenceBroken("a leaf does not commit to what was given under it")
     if first != used.given_at:
         raise EvidenceBroken("what was given was given at another time")
-    shown = tuple(row for row in held if row.revision_hash in hashes)
-    lapsed = any(is_shown(row.shown_until, first) and not is_shown(row.shown_until, tx.at) for row in shown)
-    if lapsed or len(shown) != len(hashes):
+    shown = same_revisions(held, hashes, first, tx.at)
+    if shown is None:
         return Reason.ANSWER_GONE
-    rule = _rule(tx, said.policy, body.predicate) if isinstance(body, QueryPredicate) else None
+    rule = rule_then(tx, said.policy, body.predicate) if isinstance(body, QueryPredicate) else None
     return Recalled(first, rule, shown)
+
+
+def same_revisions(
+    held: Iterable[sa.Row[Any]], hashes: Collection[bytes], first: int, at: int
+) -> tuple[sa.Row[Any], ...] | None:
+    """The rows given at `first` (ms), by their hashes; None when one is gone, or was shown then and may not
+    be at `at`. Pure.
+    """
+    shown = tuple(row for row in held if row.revision_hash in hashes)
+    over = any(is_shown(row.shown_until, first) and not is_shown(row.shown_until, at) for row in shown)
+    return None if over or len(shown) != len(hashes) else shown
+
+
+def rule_then(tx: Transaction, named: str, predicate: str) -> PredicateRule:
+    """The rule as the policy `named` (hash) states it, under which the answer was first given: the answer
+    holds its text. `EvidenceBroken` where that policy states none.
+    """
+    policy = tx.policy if policy_hash(tx.policy) == named else policies.load(tx.conn, named)
+    rule = policy.predicate(predicate)
+    if rule is None:
+        raise EvidenceBroken("an answer applied a rule that its policy does not state")
+    return rule
 
 
 def forget_given(house: House) -> int:
@@ -147,15 +168,6 @@ def forget_given(house: House) -> int:
     while some := house.transact(act, seals=False):
         forgotten += some
     return forgotten
-
-
-def _rule(tx: Transaction, named: str, predicate: str) -> PredicateRule:
-    """The rule as it stood when the answer was first given, whose text the answer holds."""
-    policy = tx.policy if policy_hash(tx.policy) == named else policies.load(tx.conn, named)
-    rule = policy.predicate(predicate)
-    if rule is None:
-        raise EvidenceBroken("an answer applied a rule that its policy does not state")
-    return rule
 
 
 def _open(used: Used, ask: Ask) -> _Given:

@@ -104,6 +104,11 @@ class Signer:
     nonce: Nonce
 
     @property
+    def known_by(self) -> tuple[str, str, str]:
+        """Operator, institution and key, all three as the request was authenticated with them."""
+        return self.operator, self.institution, self.nonce.key
+
+    @property
     def by(self) -> dict[str, str]:
         """The `by` member of the leaves this signer causes."""
         return {"institution": self.institution, "operator": self.operator}

@@ -21,11 +21,11 @@ from consent import decision
 from consent.asks import Permit, Reason, Refuse, Ruling
 from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, rows
-from gateway.errors import EvidenceBroken, ReplayedNonce
+from gateway.errors import EvidenceBroken, NotReady, ReplayedNonce
 from gateway.query import held as holding
 from gateway.query import redeliver
 from gateway.query.held import Held, Id, grant_of, id_of
-from gateway.query.predicates import PREDICATES
+from gateway.query.predicates import only_applicable
 from gateway.query.quota import Asked, Meter
 from gateway.query.record_leaf import record_answer, record_refusal, request_of
 from gateway.query.redeliver import Recalled, Used
@@ -83,7 +83,7 @@ def _rule(
         grant_of(tx, held, ask),
         None,
         held.institutions.get(ask.signer.institution),
-        held.operators.get(ask.signer.operator),
+        held.operators.get(ask.signer.known_by),
         tx.policy,
         tx.at,
     )
@@ -105,7 +105,7 @@ def _rule_again(
         grant_of(tx, held, ask),
         None,
         held.institutions.get(ask.signer.institution),
-        held.operators.get(ask.signer.operator),
+        held.operators.get(ask.signer.known_by),
         tx.policy,
         tx.at,
         used.given_at or 0,
@@ -126,7 +126,7 @@ def _recalled(tx: Transaction, held: Held, ask: Ask, used: Used, ruling: Ruling)
         return ruling.reason
     try:
         return redeliver.recall(tx, used, ask, held.leaves, held.revisions[ask.found.subject])
-    except EvidenceBroken:
+    except (EvidenceBroken, NotReady):  # not ready: the policy of then is none that this release can read
         holding.alert("queries", ask.query.query_id)
         return Reason.EVIDENCE_BROKEN
 
@@ -136,10 +136,7 @@ def _sobered(ask: Ask, ruling: Ruling) -> Ruling:
     if ask.found.broken and ruling == Refuse(Reason.NO_CONSENT):
         # There is a consent of the asker's, and it no longer verifies.
         return Refuse(Reason.EVIDENCE_BROKEN)
-    name = predicate_name(ask.query.answer)
-    if isinstance(ruling, Permit) and name is not None and name not in PREDICATES:
-        return Refuse(Reason.ANSWER_NOT_OFFERED)
-    return ruling
+    return only_applicable(ruling, ask.query.answer)
 
 
 def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclosed:

@@ -40,6 +40,18 @@ class Gateway:
         return CitizenClient(self.url, self.town.people[name].key, self.pins.vkey, self.pins.receipt_key)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One consent: whose it is and to which operator, by their names here, and what it allows."""
+
+    consent_id: str
+    person: str
+    operator: str
+    purpose: str
+    categories: tuple[str, ...]
+    answer: str
+
+
 def enrol(gateway: Gateway) -> None:
     """Everybody but the unknown enrols their key."""
     for name, citizen in gateway.town.people.items():
@@ -48,8 +60,8 @@ def enrol(gateway: Gateway) -> None:
                 accepted(client.enrol(citizen.certificate, citizen.person.citizen_number))
 
 
-def grant_all(gateway: Gateway, clock: Callable[[], int]) -> Mapping[str, str]:
-    """Consents by the name of their state -> consent id. The one that expires is given first."""
+def grant_all(gateway: Gateway, clock: Callable[[], int]) -> Mapping[str, Given]:
+    """Consents by the name of their state. The one that expires is given first."""
     granted = {"expired": _grant(gateway, "bank", "clean", _loan(clock(), until=clock() + SOON_MS))}
     at = clock()
     granted |= {
@@ -62,8 +74,8 @@ def grant_all(gateway: Gateway, clock: Callable[[], int]) -> Mapping[str, str]:
         "yes-or-no-clean": _grant(gateway, "bank", "clean", _yes_or_no(at)),
         "yes-or-no-overdue": _grant(gateway, "bank", "overdue", _yes_or_no(at)),
     }
-    _use(gateway, granted["used-up"])
-    _withdraw(gateway, "clean", granted["withdrawn"])
+    _use(gateway, granted["used-up"].consent_id)
+    _withdraw(gateway, "clean", granted["withdrawn"].consent_id)
     return granted
 
 
@@ -81,7 +93,7 @@ def _terms(
     return Terms(purpose, categories, begins, until, uses, 30, answer=answer, language="en")
 
 
-def _grant(gateway: Gateway, bank: str, person: str, terms: Terms) -> str:
+def _grant(gateway: Gateway, bank: str, person: str, terms: Terms) -> Given:
     citizen = gateway.town.people[person]
     with gateway.bank(bank) as client:
         number = Person(citizen.person.citizen_number)
@@ -89,7 +101,7 @@ def _grant(gateway: Gateway, bank: str, person: str, terms: Terms) -> str:
     signed = Wallet(gateway.pins.vkey.name).sign_consent(asked.template, citizen.key)
     with gateway.citizen(person) as client_of_citizen:
         accepted(client_of_citizen.grant(signed))
-    return asked.consent_id
+    return Given(asked.consent_id, person, bank, terms.purpose, terms.categories, terms.answer)
 
 
 def _use(gateway: Gateway, consent: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
@@ -26,8 +28,8 @@ from gateway.house import House
 from gateway.logs import configure
 from gateway.publishing import vkey_of
 from gateway.sandbox.check import check
-from gateway.sandbox.consents import SOON_MS, Gateway, enrol, grant_all
-from gateway.sandbox.scenarios import Scenario, scenarios
+from gateway.sandbox.consents import SOON_MS, Gateway, Given, enrol, grant_all
+from gateway.sandbox.scenarios import DOCUMENT, STATUTE, STATUTE_PURPOSE, Scenario, scenarios
 from gateway.sandbox.town import PEOPLE, Town, settle
 from keys.notes import format_vkey
 from keys.signing import Jwk
@@ -36,7 +38,7 @@ DEFAULT_HOME: Final = Path(".sandbox")
 FILE: Final = "sandbox.json"
 TYPE: Final = "chengxin/sandbox/v1"
 # A client under trial signs wrongly often, and is told each time why.
-SETTINGS: Final = {"origin": "sandbox.localhost/log0", "bad_signatures_per_minute": 10_000}
+SETTINGS: Final[dict[str, Any]] = {"origin": "sandbox.localhost/log0", "bad_signatures_per_minute": 10_000}
 
 
 @click.command(short_help="A gateway with invented people, to try a client against.")
@@ -57,9 +59,7 @@ def sandbox(state: State, port: int | None, checking: bool) -> None:
         for pid in server_process.earlier(home):
             server_process.stop_earlier(pid, home)
         home.empty()
-        values: dict[str, Any] = {"origin": "sandbox.localhost/log0"} | (
-            {} if port is None else {"port": port}
-        )
+        values = SETTINGS | ({} if port is None else {"port": port})
         with home.own_log.open("a", encoding="utf-8") as log, installed(home, values) as house:
             configure(house.settings, log)
             town = settle(house, home.keys)
@@ -82,7 +82,8 @@ def _serve(
     gateway = Gateway(settings.public_url, pins, town)
     enrol(gateway)
     consents = grant_all(gateway, house.clock)
-    tried = scenarios(consents, {name: citizen.person for name, citizen in town.people.items()})
+    ids = {name: given.consent_id for name, given in consents.items()}
+    tried = scenarios(ids, {name: citizen.person for name, citizen in town.people.items()})
     file = home.path / FILE
     members = _description(gateway, vkey, pins.receipt_key.jwk, consents, tried)
     write_private_file(file, json.dumps(members, ensure_ascii=False, indent=1).encode())
@@ -91,12 +92,16 @@ def _serve(
         check(gateway, tried, lambda scenario: click.echo(f"ok  {scenario.name}"))
         click.echo(f"{len(tried)} scenarios held")
         return
-    _tell(home, settings, file, tried)
+    _tell(home, gateway, file, consents["live"], len(tried))
     server_process.wait_until_stopped(server)
 
 
 def _description(
-    gateway: Gateway, vkey: str, receipt_key: Jwk, consents: Any, tried: tuple[Scenario, ...]
+    gateway: Gateway,
+    vkey: str,
+    receipt_key: Jwk,
+    consents: Mapping[str, Given],
+    tried: tuple[Scenario, ...],
 ) -> dict[str, Any]:
     town = gateway.town
     return {
@@ -120,20 +125,38 @@ def _description(
             name: {"about": line.en, "about_zh": line.zh, "folder": str(town.people[name].folder)}
             for name, line in PEOPLE.items()
         },
-        "consents": dict(consents),
+        "consents": {name: asdict(given) for name, given in consents.items()},
         "scenarios": [one.members() for one in tried],
     }
 
 
-def _tell(home: Home, settings: Settings, file: Path, tried: tuple[Scenario, ...]) -> None:
-    folder = home.keys / "citizens" / "01"
-    click.echo(f"The sandbox is up: {settings.public_url}  (documentation: {settings.public_url}/docs)")
-    click.echo(f"Keys, people, consents and {len(tried)} scenarios: {shown(file)}")
+def _tell(home: Home, gateway: Gateway, file: Path, live: Given, scenarios: int) -> None:
+    click.echo(f"The sandbox is up: {gateway.url}  (documentation: {gateway.url}/docs)")
+    click.echo(f"Keys, people, consents and {scenarios} scenarios: {shown(file)}")
     click.echo("All of its people are invented, and it forgets everything when it is started again.")
-    click.echo("\nAct as a citizen, for instance:")
-    for words in (
-        ("citizen", "accesses", "--key", shown(folder / "citizen.jwk")),
-        ("consent", "withdraw", "--consent-id", "ID", "--key", shown(folder / "citizen.jwk")),
-    ):
-        click.echo(f"  {chengxin(home, *words)}")
+    for who, lines in _examples(home, gateway, live).items():
+        click.echo(f"\n{who}, for instance:")
+        for words in lines:
+            click.echo(f"  {chengxin(home, *words)}")
     click.echo("\nCtrl-C stops it.")
+
+
+def _examples(home: Home, gateway: Gateway, live: Given) -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    """Commands that work as they are printed, in this order."""
+    town = gateway.town
+    citizen = town.people[live.person].folder
+    own = ("--key", shown(citizen / "citizen.jwk"))
+    bank, clerk = (("--key", shown(town.operators[name].file)) for name in (live.operator, "court-clerk"))
+    asked = [word for category in live.categories for word in ("--category", category)]
+    about = ("--person", shown(citizen / "person.txt"), "--out", shown(home.path / "request.json"))
+    order = ("--statute", STATUTE, "--document", DOCUMENT, "--purpose", STATUTE_PURPOSE, "--category", "loan")
+    return {
+        "Query as the bank": (
+            ("query", *bank, "--consent-id", live.consent_id, "--purpose", live.purpose, *asked),
+        ),
+        "Ask under a statute as the court": (("statute", "submit", *clerk, *order, *about),),
+        "Act as a citizen": (
+            ("citizen", "accesses", *own),
+            ("consent", "withdraw", live.consent_id, *own, "--gateway", gateway.pins.vkey.name, "--send"),
+        ),
+    }

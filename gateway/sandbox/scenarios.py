@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from gateway.demo.people import Person
+from gateway.http.pending import request_sha256
 from gateway.sandbox.consents import ADVERSE, CLEAN_3Y, LOAN
-from keys.canonical import canonical, tagged_hash
 
 Signing = Literal["signed", "unsigned", "stale", "by-a-stranger"]
 
@@ -21,8 +21,6 @@ DOCUMENT: Final = "（2026）琼01执123号"
 STATUTE: Final = "civil-procedure-253"
 STATUTE_PURPOSE: Final = "91"
 QUERIES: Final = "/v1/queries"
-PENDING: Final = "chengxin/pending/v1"
-"""Tag of the hash of a pending request, which its approver signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ def _approval(
     """Somebody's word on a pending query, by the hash of its request."""
     body = {
         "query_id": asked["query_id"],
-        "request_sha256": tagged_hash(PENDING, canonical(dict(asked))).hex(),
+        "request_sha256": request_sha256(asked),
         "decision": word,
     }
     path = f"{QUERIES}/{asked['query_id']}/approval"

@@ -21,9 +21,9 @@ from ledger.bodies import (
 )
 from ledger.entries import Leaf
 from ledger.verify.rules import Rule
-from ledger.verify.state import Grant, Request, Subject, World
+from ledger.verify.state import Grant, Request, Subject, Terms, World
 
-Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate
+Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate | Terms
 UnderGrant: TypeAlias = ConsentWithdrawn | QueryDisclosed | QueryPredicate
 
 

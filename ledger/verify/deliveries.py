@@ -1,18 +1,22 @@
 """Rules of what became of an answer after its leaf: it did not leave, or it left again.
 
-Invariant: an answer leaves again only to the institution that had asked, while the policy allows, and not
-once its consent was withdrawn or is over; that it did not leave is said once of each time that it left.
+Invariant: an answer leaves again only to the institution that had asked, while the policy then in
+force allows what it covers, and not once its consent was withdrawn or is over; under a statute, only to the
+operator who had asked. That it did not leave is said once of each time that it left.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from keys.instant import HOUR, parse_instant
 from ledger.bodies import QueryRedelivered, QueryUndelivered
 from ledger.entries import Leaf
+from ledger.verify import consents as c
+from ledger.verify import queries as q
+from ledger.verify import statutes as st
 from ledger.verify.consents import subject_of
-from ledger.verify.rules import Rule
+from ledger.verify.rules import Rule, Rules
 from ledger.verify.state import World
 
 Delivery: TypeAlias = QueryRedelivered | QueryUndelivered
@@ -58,6 +62,34 @@ def _redelivered_live(leaf: Leaf, body: QueryRedelivered, world: World) -> str |
     return "the answer left again after its consent was withdrawn or over"
 
 
+def _redelivered_asker(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
+    """Under a consent a colleague may send the same again; what a statute opens is its asker's alone."""
+    first, operator = world.answers[body.of], None if leaf.by is None else leaf.by.operator
+    if first.terms.statute is None or operator == first.operator:
+        return None
+    return "a statutory answer left again to another operator than the one who had asked"
+
+
+def _redelivered_scope(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
+    """By the policy in force now, as the answer itself was by the one of then."""
+    terms = world.answers[body.of].terms
+    for rule in _BY_CONSENT if terms.statute is None else _BY_STATUTE:
+        wrong = rule.check(leaf, terms, world)
+        if wrong is not None:
+            return f"what left again may be answered no longer: {wrong}"
+    return None
+
+
+_PREDICATE: Final[Rules] = (q.PREDICATE_ON, q.PREDICATE_CATEGORIES)
+_BY_CONSENT: Final[Rules] = (
+    c.PURPOSE_USABLE,
+    c.CATEGORIES_PERMITTED,
+    q.ANSWER_OFFERED,
+    q.PREDICATE_SUFFICES,
+    *_PREDICATE,
+)
+_BY_STATUTE: Final[Rules] = (st.STATUTE_ON, st.STATUTE_HOLDER, st.STATUTE_SCOPE, *_PREDICATE)
+
 ANSWER_EXISTS = Rule("answer-exists", _answer_exists)
 ANSWER_SUBJECT = Rule("answer-subject", _answer_subject)
 UNDELIVERED_ONCE = Rule("undelivered-once", _undelivered_once)
@@ -65,6 +97,8 @@ REDELIVERED_ORIGINAL = Rule("redelivered-original", _redelivered_original)
 REDELIVERED_TO = Rule("redelivered-to", _redelivered_to)
 REDELIVERED_IN_TIME = Rule("redelivered-in-time", _redelivered_in_time)
 REDELIVERED_LIVE = Rule("redelivered-live", _redelivered_live)
+REDELIVERED_ASKER = Rule("redelivered-asker", _redelivered_asker)
+REDELIVERED_SCOPE = Rule("redelivered-scope", _redelivered_scope)
 
 
 def apply_undelivered(_: Leaf, body: QueryUndelivered, world: World) -> None:

@@ -16,15 +16,15 @@ from ledger.entries import Leaf
 from ledger.verify.consents import subject_of
 from ledger.verify.policy import PREDICATE
 from ledger.verify.rules import Rule
-from ledger.verify.state import Answer, World
+from ledger.verify.state import Answer, Terms, World
 
 Answering: TypeAlias = QueryDisclosed | QueryPredicate
-Answerable: TypeAlias = Answering | QueryPending | ConsentGranted
+Answerable: TypeAlias = Answering | QueryPending | ConsentGranted | Terms
 
 
 def answer_of(body: Answerable) -> str:
     """`report` or `predicate:<name>`."""
-    if isinstance(body, QueryPending | ConsentGranted):
+    if isinstance(body, QueryPending | ConsentGranted | Terms):
         return body.answer
     return PREDICATE + body.predicate if isinstance(body, QueryPredicate) else "report"
 
@@ -68,12 +68,12 @@ def _grant_answer(_: Leaf, body: Answering, world: World) -> str | None:
     return "the consent was given for another kind of answer: a report, or another yes or no"
 
 
-def _answer_offered(_: Leaf, body: Answering | ConsentGranted, world: World) -> str | None:
+def _answer_offered(_: Leaf, body: Answering | ConsentGranted | Terms, world: World) -> str | None:
     offered = answer_of(body) in world.policy.usable[body.purpose].answers
     return None if offered else "the policy does not offer this kind of answer for the purpose"
 
 
-def _predicate_suffices(_: Leaf, body: Answering, world: World) -> str | None:
+def _predicate_suffices(_: Leaf, body: Answering | Terms, world: World) -> str | None:
     if answer_of(body) != "report" or not world.policy.usable[body.purpose].yes_or_no:
         return None
     return "a report was given for a purpose that a yes or no serves"
@@ -121,7 +121,7 @@ USE_LIMIT = Rule("use-limit", _use_limit)
 
 def apply_answered(leaf: Leaf, body: Answering, world: World) -> None:
     """`query.disclosed`, `query.predicate`: one use of a consent, or the end of a wait."""
-    if leaf.by is None or leaf.by.institution is None:
+    if leaf.by is None or leaf.by.institution is None or leaf.by.operator is None:
         return
     grant = None
     if body.statute is not None:
@@ -131,7 +131,11 @@ def apply_answered(leaf: Leaf, body: Answering, world: World) -> None:
         grant.uses += 1
         world.institutions[leaf.by.institution].asked.add(body.query)
     subject = subject_of(leaf, world)
-    world.answers[leaf.index] = Answer(leaf.index, subject, leaf.by.institution, leaf.at, grant)
+    code = None if body.statute is None else body.statute.code
+    terms = Terms(body.purpose, body.categories, answer_of(body), code)
+    world.answers[leaf.index] = Answer(
+        leaf.index, subject, leaf.by.institution, leaf.by.operator, leaf.at, grant, terms
+    )
 
 
 def apply_nothing(_: Leaf, __: Body, ___: World) -> None:

@@ -172,6 +172,8 @@ REPLAY: Final[Mapping[str, Row]] = MappingProxyType(
                 dl.REDELIVERED_TO,
                 dl.REDELIVERED_IN_TIME,
                 dl.REDELIVERED_LIVE,
+                dl.REDELIVERED_ASKER,
+                dl.REDELIVERED_SCOPE,
                 quotas.QUOTA_KEPT,
             ),
             dl.apply_redelivered,

@@ -6,7 +6,6 @@ statute and document that it names; what was approved is what had been put.
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeAlias
 
 from keys.canonical import canonical, sha256
@@ -15,6 +14,7 @@ from ledger.entries import Leaf
 from ledger.verify import documents as d
 from ledger.verify.consents import subject_of
 from ledger.verify.details import Answered, Asked, Refused
+from ledger.verify.forms import NoForm, fits
 from ledger.verify.queries import answer_of
 from ledger.verify.rules import Rule
 from ledger.verify.state import World
@@ -70,10 +70,10 @@ def _request_document(_: Leaf, shown: Shown, world: World) -> str | None:
         return "the document is not the one that the leaf names"
     form = world.policy.statutes[body.statute.code].document
     try:
-        fits = len(number) <= MAX_DOCUMENT and re.fullmatch(form, number) is not None
-    except (re.error, RecursionError, OverflowError):
+        of_form = len(number) <= MAX_DOCUMENT and fits(form, number)
+    except NoForm:
         return "the policy's form of the document's number is no form"
-    return None if fits else "the document's number is not of the form that the statute asks for"
+    return None if of_form else "the document's number is not of the form that the statute asks for"
 
 
 def _request_deferral(_: Leaf, shown: Put, __: World) -> str | None:

@@ -1,7 +1,7 @@
 """What an auditor has to remember while reading a log once, from its first leaf to its last.
 
 Invariant: every value here follows from leaves that were already checked, and from nothing else. Leaves are
-not kept: a person costs one small record, a grant another, an answer one entry in a set. Times stay text,
+not kept: a person costs one small record, a grant another, an answer a third. Times stay text,
 which compares as time does because it has fixed width.
 """
 
@@ -82,15 +82,29 @@ class Request:
     categories: tuple[str, ...]
 
 
+class Terms(NamedTuple):
+    """What an answer covers, as the rules of its scope take it; `statute` is the code, None under a grant."""
+
+    purpose: str
+    categories: tuple[str, ...]
+    answer: str
+    statute: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that was given: where, about whom, to whom, when, and under which grant, if under one."""
+    """An answer that was given: where, about whom, to whom, when, and under which grant, if under one.
+
+    `operator` asked for it: a leaf of an answer is by whoever asked.
+    """
 
     index: int
     subject: Subject
     institution: str
+    operator: str
     at: str
     grant: Grant | None
+    terms: Terms
 
 
 @dataclass(slots=True)

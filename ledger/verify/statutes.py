@@ -29,40 +29,43 @@ from ledger.verify.parties import approver_of
 from ledger.verify.policy import Statute
 from ledger.verify.queries import answer_of
 from ledger.verify.rules import Rule
-from ledger.verify.state import Asked, Deferred, Pending, World
+from ledger.verify.state import Asked, Deferred, Pending, Terms, World
 
 GRACE: Final = DAY
 """How long after `deferred_until` the gateway may take to tell the person; ms."""
 
 Statutory: TypeAlias = QueryPending | QueryDisclosed | QueryPredicate
+Scoped: TypeAlias = Statutory | Terms
 Ending: TypeAlias = Answered | QueryRefused
 """What ends the wait of a query."""
 
 
-def statute_of(body: Statutory) -> NamedStatute:
-    """The statute of a body that rules are tried on only when it names one."""
-    assert body.statute is not None
-    return body.statute
-
-
 def _asked(body: Statutory) -> Asked:
-    statute = statute_of(body)
-    return Asked(body.query, statute.code, statute.document, body.purpose, body.categories, answer_of(body))
+    statute = body.statute
+    code, document = ("", "") if statute is None else (statute.code, statute.document)
+    return Asked(body.query, code, document, body.purpose, body.categories, answer_of(body))
 
 
-def _held(body: Statutory, world: World) -> Statute:
-    return world.policy.statutes[statute_of(body).code]
+def _code(body: Scoped) -> str:
+    """The statute that a body names; no statute's code where it names none."""
+    named = body.statute
+    return named.code if isinstance(named, NamedStatute) else named or ""
+
+
+def _held(body: Scoped, world: World) -> Statute:
+    """Once a rule has made sure that the statute is on."""
+    return world.policy.statutes[_code(body)]
 
 
 # --- the statute
 
 
-def _statute_on(_: Leaf, body: Statutory, world: World) -> str | None:
-    known = statute_of(body).code in world.policy.statutes
+def _statute_on(_: Leaf, body: Scoped, world: World) -> str | None:
+    known = _code(body) in world.policy.statutes
     return None if known else "the policy in force does not know or allow the statute"
 
 
-def _statute_holder(leaf: Leaf, body: Statutory, world: World) -> str | None:
+def _statute_holder(leaf: Leaf, body: Scoped, world: World) -> str | None:
     statute, holder = _held(body, world), "" if leaf.by is None else leaf.by.institution or ""
     institution = world.institutions.get(holder)
     if institution is not None and (holder in statute.institutions or institution.sector in statute.sectors):
@@ -70,7 +73,7 @@ def _statute_holder(leaf: Leaf, body: Statutory, world: World) -> str | None:
     return "the statute is not one of the institution's"
 
 
-def _statute_scope(_: Leaf, body: Statutory, world: World) -> str | None:
+def _statute_scope(_: Leaf, body: Scoped, world: World) -> str | None:
     statute = _held(body, world)
     if body.purpose != statute.purpose:
         return "the statute is for another purpose"

@@ -169,9 +169,9 @@ def _submission(world: World, office: Office, order: Order, one: Any, *, named: 
 def test_an_approver_cannot_tell_who_is_known(world: World, tracer: Tracer, office: Office) -> None:
     """Of somebody who is known the records are read, so that the primitives differ; the statements do not."""
 
-    def case(one: Any) -> Case:
+    def case(one: Any, name: str) -> Case:
         def approve() -> Got:
-            request = office.request(COURT, one.citizen_number, name=one.name)
+            request = office.request(COURT, one.citizen_number, name=name)
             assert isinstance(office.submit(request), Waiting)
             body = {"query_id": request["query_id"], "request_sha256": request_sha256(request)}
             path = f"/v1/queries/{request['query_id']}/approval"
@@ -179,7 +179,9 @@ def test_an_approver_cannot_tell_who_is_known(world: World, tracer: Tracer, offi
 
         return approve
 
-    seen = observe(world, tracer, [case(make(world)) for make in _PERSONS], cold=True)
+    people = [make(world) for make in _PERSONS]
+    cases = [case(one, name) for one in people for name in (one.name, "另一人")]
+    seen = observe(world, tracer, cases, cold=True)
     assert seen[0].status == 200
     for other in seen[1:]:
         assert set(other.differs(seen[0])) <= {"steps"}

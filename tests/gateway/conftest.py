@@ -22,6 +22,7 @@ ON_BOTH = {
     "test_upgrade.py",
     "test_policies.py",
     "test_news.py",
+    "test_heads.py",
 }
 """Folders and modules whose houses stand on SQLite and on PostgreSQL: what reads and writes the database."""
 

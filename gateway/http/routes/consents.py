@@ -129,7 +129,7 @@ def _spent(api: Api, party: Signer | tuple[Citizen, Nonce]) -> Viewer:
 
     def act(tx: Transaction) -> None:
         if isinstance(viewer, Signer):
-            require_active(tx, viewer.institution, viewer.operator)
+            require_active(tx, viewer)
 
     api.house.transact(act, seals=False, nonce=nonce)
     return viewer

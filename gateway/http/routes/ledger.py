@@ -9,10 +9,10 @@ from gateway.http import operations
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import problem_reply, reply
 from gateway.institutions.published import published
-from gateway.institutions.standing import standings
+from gateway.institutions.standing import signers_standings, standings
 from gateway.policies import stored
 from gateway.publishing import proof_of, vkey_of
-from gateway.tables import institutions, operators
+from gateway.tables import institutions
 from gateway.transaction import Transaction
 from keys.canonical import parse_canonical, sha256_hex
 from keys.notes import format_vkey
@@ -122,7 +122,7 @@ def _require_auditor(api: Api) -> None:
     signer = api.operator()
 
     def act(tx: Transaction) -> bool:
-        operator = standings(tx, operators, [signer.operator]).get(signer.operator)
+        operator = signers_standings(tx, [signer]).get(signer.known_by)
         institution = standings(tx, institutions, [signer.institution]).get(signer.institution)
         return all(
             one is not None and one.active(tx.at) and "audit" in one.roles for one in (operator, institution)

@@ -14,6 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add what is new; nothing that stands is changed."""
+    op.add_column("ledger_head", sa.Column("mac", sa.LargeBinary(length=32), nullable=True))
     _redelivery()
     _statutory()
     _quotas()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from consent.decision import Reason, Refuse
+from consent.asks import Reason, Refuse
 from gateway import metrics
 from gateway.errors import Rejected
 from gateway.query.record_leaf import Request, record_answer

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
-from consent.decision import Reason, Refuse
+from consent.asks import Reason, Refuse
 from consent.predicates import PredicateRule, predicate_name
-from gateway import metrics, policies
+from gateway import metrics
 from gateway.errors import Rejected
 from gateway.institutions.published import encryption_keys_of
-from gateway.query.minimise import is_shown
-from gateway.query.quota import Asked, Meter
+from gateway.query.quota import Asked, take_one
+from gateway.query.redeliver import rule_then, same_revisions
 from gateway.query.request import Signer
 from gateway.query.ruled import Disclosed, Refused, Throttled
 from gateway.query.statutory.leaves import end, recorded_refusal, refuse
-from gateway.query.statutory.person import Found, find
+from gateway.query.statutory.person import find
 from gateway.query.statutory.rule import NO_STANDING, rule_collection
 from gateway.query.statutory.stored import APPROVED, PENDING, Held, held_query
 from gateway.query.statutory.submit import Submitted, submitted
@@ -50,7 +48,7 @@ def _collect(tx: Transaction, query: str, signer: Signer) -> Collected:
     if held is None or held.row["operator"] != signer.operator:
         raise Rejected("not-found")
     first = tx.entry(held.row["answer_index"]) if held.state == APPROVED else None
-    ruling = rule_collection(tx, held, tx.at if first is None else first.at)
+    ruling = rule_collection(tx, held, signer, tx.at if first is None else first.at)
     if isinstance(ruling, Refuse) and ruling.reason in NO_STANDING:
         return _refuse(tx, held, ruling.reason, signer)
     if held.state == PENDING:
@@ -68,13 +66,11 @@ def _answer(tx: Transaction, held: Held, first: Entry, signer: Signer) -> Disclo
     found = find(tx, held)
     if found.wrong is not None:
         return _refuse(tx, held, found.wrong, signer)
-    given = _given(held, found, first.at, tx.at)
+    given = same_revisions(found.revisions, set(held.matter.given), first.at, tx.at)
     if given is None:
         return _refuse(tx, held, Reason.ANSWER_GONE, signer)
     query = held.matter.query
-    meter = Meter(tx, [Asked(signer.institution, signer.operator, query.purpose)])
-    turned_away = meter.take(Asked(signer.institution, signer.operator, query.purpose), again=True)
-    meter.write()
+    turned_away = take_one(tx, Asked(signer.institution, signer.operator, query.purpose), again=True)
     if turned_away is not None:
         return turned_away
     entry = tx.append("query.redelivered", {"of": first.index}, tag=held.tag, by=signer.by)
@@ -96,20 +92,10 @@ def _answer(tx: Transaction, held: Held, first: Entry, signer: Signer) -> Disclo
     )
 
 
-def _given(held: Held, found: Found, first: int, at: int) -> tuple[sa.Row[object], ...] | None:
-    """The rows given at `first` (ms); None when one is gone, or was shown then and may not be now."""
-    wanted = set(held.matter.given)
-    rows = tuple(row for row in found.revisions if row.revision_hash in wanted)
-    over = any(is_shown(row.shown_until, first) and not is_shown(row.shown_until, at) for row in rows)
-    return None if over or len(rows) != len(wanted) else rows
-
-
 def _predicate(tx: Transaction, answer: str, first: Entry) -> PredicateRule | None:
     """The predicate of an answer as the policy stated it when the answer was recorded; None for a report."""
     name = predicate_name(answer)
-    if name is None:
-        return None
-    return policies.load(tx.conn, parse_leaf(first.leaf).policy).predicate(name)
+    return None if name is None else rule_then(tx, parse_leaf(first.leaf).policy, name)
 
 
 def _refuse(tx: Transaction, held: Held, reason: Reason, signer: Signer) -> Refused | Throttled:

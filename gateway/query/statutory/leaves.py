@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from consent.decision import Reason
+from consent.asks import Reason
 from gateway import metrics
 from gateway.errors import EvidenceBroken
 from gateway.query.quota import Asked, take_one
+from gateway.query.record_leaf import request_of
 from gateway.query.ruled import Refused, Throttled
 from gateway.query.statutory.stored import DENIED, LAPSED, REFUSED, Held, about_query, change
-from keys.canonical import b64u
 from ledger.bodies import QueryRefused
 from ledger.entries import parse_leaf
 
@@ -55,8 +55,7 @@ def refuse(
     turned_away = take_one(tx, Asked(by.institution, by.operator, query.purpose))
     if turned_away is not None:
         return turned_away
-    salt = tx.house.random(16)
-    details = {"request": dict(request), "request_salt": b64u(salt)}
+    details = request_of(tx, request).sealed
     entry = tx.append("query.refused", _body(query, reason), tag=tag, by=by.by, details=details)
     _count(reason)
     return Refused(entry, reason)

@@ -1,9 +1,10 @@
 """The person of a statutory query and what is held of them, read under the lock.
 
 Invariant: what is found is whole by the ledger's own word, or nothing is answered from it. Looking for
-somebody nobody knows runs the same statements and finds nothing. Nobody's, too, is a query about who became
-known only since: what stands under a one-time tag must not come to hold somebody's answer, which their own
-list would never show.
+somebody nobody knows runs the same statements and finds nothing. So does a number under another's name: to
+say that the name is wrong would be to say that the number is known. Nobody's, too, is a query about who
+became known only since: what stands under a one-time tag must not come to hold somebody's answer, which their
+own list would never show.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from consent.decision import Reason
+from consent.asks import Reason
 from gateway import metrics
 from gateway.people.subjects import find_by_id, find_by_number, identity_of
 from gateway.query.statutory.stored import Held
@@ -45,16 +46,15 @@ def find(tx: Transaction, held: Held) -> Found:
     known = find_by_number(house, conn, held.matter.number)
     nobody = find_by_id(house, conn, house.decoy.subject)  # looked up in any case, to take as long
     own = held.row["deferred_until"] is not None or known.tag == held.tag
-    person = known if known.known and own else nobody
+    _, name = identity_of(house, conn, (known if own else nobody).subject)
+    asked = None if query.person_check is None else query.person_check.name
+    same = None in (asked, name) or hmac.compare_digest(str(asked).encode(), str(name).encode())
+    person = known if known.known and own and same else nobody
     rows = revisions_of(conn, person.subject)
     said = batches_of(house, conn, [person.tag])
-    _, name = identity_of(house, conn, person.subject)
     if not is_whole(house, said.get(person.tag, {}), rows):
         metrics.EVIDENCE_BROKEN.labels("records").inc()
         log.error("evidence.broken", table="records", key=query.query_id)
         return Found(person.subject, (), Reason.EVIDENCE_BROKEN)
-    asked = None if query.person_check is None else query.person_check.name
-    same = None in (asked, name) or hmac.compare_digest(str(asked).encode(), str(name).encode())
-    wrong = None if same or person is nobody else Reason.PERSON_MISMATCH
     shown = tuple(row for row in rows if row.category in query.categories)
-    return Found(person.subject, shown, wrong, known.known and not own)
+    return Found(person.subject, shown, newcomer=known.known and not own)

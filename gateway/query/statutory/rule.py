@@ -5,25 +5,11 @@ Invariant: `consent.decision` rules; here is only found out what it is told. The
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from consent.decision import (
-    Approval,
-    Ask,
-    Permit,
-    Reason,
-    Refuse,
-    Ruling,
-    Standing,
-    StatutoryAsk,
-    decide,
-    decide_approval,
-    decide_redelivery,
-)
-from consent.predicates import predicate_name
+from consent.asks import Approval, Ask, Reason, Refuse, Ruling, Standing, StatutoryAsk
+from consent.decision import decide, decide_approval, decide_redelivery
 from consent.statutes import Statute
-from gateway.institutions.standing import standings
-from gateway.query.predicates import PREDICATES
+from gateway.institutions.standing import signers_standings, standings
+from gateway.query.predicates import only_applicable
 from gateway.query.request import Query, Signer
 from gateway.query.statutory.stored import Held
 from gateway.tables import institutions, operators
@@ -52,53 +38,45 @@ def ask_of(query: Query, institution: str, operator: str, *, reused: bool = Fals
 def rule_submission(tx: Transaction, query: Query, signer: Signer, *, reused: bool) -> Ruling:
     """Whether this query may wait for an approval."""
     ask = ask_of(query, signer.institution, signer.operator, reused=reused)
-    institution, operator = _standing(tx, signer.institution, signer.operator)
-    return _offered(query, decide(ask, None, _statute(tx, ask), institution, operator, tx.policy, tx.at))
+    institution, _ = _standing(tx, signer.institution, signer.operator)
+    operator = signers_standings(tx, [signer]).get(signer.known_by)
+    ruling = decide(ask, None, _statute(tx, ask), institution, operator, tx.policy, tx.at)
+    return only_applicable(ruling, query.answer)
 
 
 def rule_approval(tx: Transaction, held: Held, approver: Signer) -> Ruling:
     """Whether this query may be answered now that somebody else approves of it."""
     ask = ask_of(held.matter.query, held.row["institution"], held.row["operator"])
     institution, requester = _standing(tx, ask.institution, ask.operator)
-    known = standings(tx, operators, [approver.operator]).get(approver.operator)
-    kids = sa.select(operators.c.kid).where(operators.c.operator == ask.operator)
+    known = signers_standings(tx, [approver]).get(approver.known_by)
     approval = Approval(
         ask=ask,
-        requester_kid=tx.conn.scalar(kids) or "",
+        requester_kid="" if requester is None else requester.kid,
         approver=approver.operator,
         approver_kid=approver.nonce.key,
         lapses_at=held.row["lapses_at"],
     )
     statute = _statute(tx, ask)
     ruling = decide_approval(approval, statute, institution, requester, known, tx.policy, tx.at)
-    return _offered(held.matter.query, ruling)
+    return only_applicable(ruling, held.matter.query.answer)
 
 
-def rule_collection(tx: Transaction, held: Held, answered_at: int) -> Ruling:
+def rule_collection(tx: Transaction, held: Held, signer: Signer, answered_at: int) -> Ruling:
     """Whether the answer of `answered_at` (ms) may be given to its asker now; too late it is gone."""
     ask = ask_of(held.matter.query, held.row["institution"], held.row["operator"])
-    institution, operator = _standing(tx, ask.institution, ask.operator)
+    institution, _ = _standing(tx, ask.institution, ask.operator)
+    operator = signers_standings(tx, [signer]).get(signer.known_by)
     statute = _statute(tx, ask)
     ruling = decide_redelivery(ask, None, statute, institution, operator, tx.policy, tx.at, answered_at)
     # To ask for what one's own id holds is not to use the id twice.
     return Refuse(Reason.ANSWER_GONE) if ruling == Refuse(Reason.QUERY_ID_REUSED) else ruling
 
 
-def deferral_days(tx: Transaction, query: Query, institution: str) -> int:
-    """For how many days the person's notice may wait, by a statute that the asker holds; 0 for not at all."""
+def deferral_days(tx: Transaction, query: Query) -> int:
+    """For how many days the person's notice waits, of a query that may be submitted; 0 for not at all."""
     named = query.statute
     statute = None if named is None or not named.defer else tx.policy.statute(named.code)
-    standing = standings(tx, institutions, [institution]).get(institution)
-    if statute is None or standing is None or not tx.policy.statute_is_on(statute.code):
-        return 0
-    return statute.deferral_days if statute.serves(institution, standing.sector) else 0
-
-
-def _offered(query: Query, ruling: Ruling) -> Ruling:
-    """The ruling, unless it permits a predicate that the policy states and this code does not have."""
-    name = predicate_name(query.answer)
-    missing = isinstance(ruling, Permit) and name is not None and name not in PREDICATES
-    return Refuse(Reason.ANSWER_NOT_OFFERED) if missing else ruling
+    return 0 if statute is None else statute.deferral_days
 
 
 def _standing(tx: Transaction, institution: str, operator: str) -> tuple[Standing | None, Standing | None]:

@@ -2,7 +2,8 @@
 
 Invariant: nothing about the person is read but the tag, and the reply is the same for somebody nobody knows,
 made by the same statements and the same crypto. With a deferral all leaves of the query stand under a
-one-time tag, which only `query.unsealed` joins to the person.
+one-time tag, which only `query.unsealed` joins to the person. Nothing else is deferred: what is refused when
+it is submitted stands under the person's tag at once, for there is no query that could ever be unsealed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from consent.decision import Refuse
+from consent.asks import Refuse
 from gateway import metrics
 from gateway.people.subjects import find_by_number
 from gateway.query.quota import Asked, take_one
@@ -91,10 +92,11 @@ def _submit(tx: Transaction, asked: _Submission) -> Submitted | Refused | Thrott
     without_standing = isinstance(ruling, Refuse) and ruling.reason in NO_STANDING
     if earlier is not None and repeated and not without_standing:
         return submitted(earlier)
-    # A refusal is kept from the person too, but only where a statute of the asker's would have been.
-    days = deferral_days(tx, query, signer.institution)
+    days = 0 if isinstance(ruling, Refuse) else deferral_days(tx, query)
     person = find_by_number(tx.house, tx.conn, asked.matter.number)  # under the lock: nobody enrols meanwhile
     tag = person.tag if person.known and not days else asked.one_time
+    if earlier is not None and repeated:
+        tag = earlier.tag  # what waits already is told when it is told, and the attempt to repeat it with it
     outcome = (
         refuse(tx, query, ruling.reason, tag=tag, by=signer, request=asked.matter.request)
         if isinstance(ruling, Refuse)

@@ -16,8 +16,8 @@ from consent.errors import ConsentError
 from gateway.cli import main
 from gateway.cli.failures import line_of
 from gateway.errors import GatewayError, Rejected, Undelivered
-from gateway.http.problems import PROBLEMS
 from gateway.http.flood import TooManyBadSignatures
+from gateway.http.problems import PROBLEMS
 from gateway.http.signature import SignatureRefused
 from keys.errors import KeysError
 from ledger.errors import Finding, LedgerError

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import NoReturn
+
+import pytest
 
 from consent.document import parse_consent
 from consent.proof import verify_consent
+from gateway.client import BankClient, Unreachable
 from gateway.client.keyfile import read_public_key
 from keys.canonical import canonical
 from keys.notes import format_vkey, make_vkey
@@ -91,6 +96,10 @@ def test_a_withdrawal_by_id_needs_the_gateways_name(town: Shell) -> None:
     consent = consented(town, CITIZEN, "citizen", "by-id")
     withdraw = ("consent", "withdraw", consent, "--key", town.file("citizen.jwk"))
     assert "--gateway" in town.fails(*withdraw, status=2)
+    assert "no address" in town.fails(*withdraw, "--gateway", f"https://{ORIGIN}", status=2)
+    printed = town.run(*withdraw, "--vkey", town.ok("ledger", "vkey").strip())
+    assert json.loads(printed.stdout)["document"]["gateway"] == ORIGIN
+    assert "nothing is withdrawn yet: add --send" in printed.stderr
     kept = town.ok(*withdraw, "--gateway", ORIGIN, "--out", town.file("by-id.withdrawal"))
     assert "counts once it is handed in" in kept
     town.ok(*query(town, consent))  # offline means offline: nothing was handed in yet
@@ -100,6 +109,28 @@ def test_a_withdrawal_by_id_needs_the_gateways_name(town: Shell) -> None:
     assert "no signed consent" in town.fails(
         "consent", "withdraw", town.file("operator.jwk.pub"), "--key", town.file("citizen.jwk")
     )
+
+
+def test_a_query_without_a_reply_says_how_to_send_it_again(
+    town: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent = consented(town, CITIZEN, "citizen", "no-reply")
+
+    def lost(*_: object, **__: object) -> NoReturn:
+        raise Unreachable("no reply from the gateway (ReadTimeout)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BankClient, "query", lost)
+        line = town.fails(*query(town, consent))
+    found = re.search(r"send the same again with --query-id (\S+), which takes no second use", line)
+    assert found is not None
+    town.ok(*query(town, consent, "--query-id", found[1]))
+
+
+@pytest.mark.parametrize("wrong", [("--purpose", "2"), ("--answer", "predicate"), ("--answer", "yes")])
+def test_a_purpose_and_an_answer_have_a_form(town: Shell, wrong: tuple[str, str]) -> None:
+    consent = "0" * 8 + "-0000-0000-0000-" + "0" * 12
+    assert wrong[0] in town.fails(*query(town, consent, *wrong), status=2)
 
 
 def test_an_answer_is_shown_with_receipt_and_proof(town: Shell) -> None:

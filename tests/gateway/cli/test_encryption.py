@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,12 @@ def sealed(town: Shell) -> Path:
 
 def test_a_query_is_opened_with_the_banks_key_and_verified(town: Shell, sealed: Path) -> None:
     consent = consented(town, PEOPLE[0], "citizen", "sealed", "--max-uses", 3)
-    assert "give the key" in town.fails(*query(town, consent))
+    name = str(uuid.uuid4())
+    line = town.fails(*query(town, consent, "--query-id", name))
+    assert f"send the same again with --decryption-key FILE and --query-id {name}" in line
+    assert "--url" not in line
+    again = query(town, consent, "--query-id", name, "--decryption-key", sealed)
+    assert "redelivered" in town.ok(*again)
     answered = json.loads(town.ok(*query(town, consent, "--decryption-key", sealed, "--json")))
     assert answered["answer"]["records"]["repayment"]
     assert answered["proof"]

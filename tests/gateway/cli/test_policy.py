@@ -64,6 +64,13 @@ def test_lint_takes_single_files_too(shell: Shell, policy: Path) -> None:
     assert "missing" in shell.run("policy", "lint", policy / "rules.toml").stdout
 
 
+def test_lint_reads_the_files_as_the_policy_in_force_is_read(installed: Shell, policy: Path) -> None:
+    as_default, demo, checked = (
+        installed.json("policy", "lint", policy, *how) for how in ((), ("--demo",), ("--checked",))
+    )
+    assert as_default == demo != checked
+
+
 # --- diff ---
 
 
@@ -95,7 +102,10 @@ def test_diff_says_when_checks_begin_to_count(installed: Shell, policy: Path) ->
 def test_apply_shows_the_difference_and_is_in_force_from_its_index(installed: Shell, policy: Path) -> None:
     before = policy_hash(default_policy(demo=True))
     edit(policy, LIMIT, "request_days = 7")
-    said = installed.ok("policy", "apply", policy)
+    asked = installed.run("policy", "apply", policy)
+    assert (asked.exit_code, "enrolment.request_days" in asked.stdout) == (1, True)
+    assert "say --yes to apply from a script" in asked.stderr
+    said = installed.ok("policy", "apply", policy, "--yes")
     assert "enrolment.request_days" in said
     named = said.split()[said.split().index("policy") + 1]
     shown = installed.ok("policy", "show", "--json").encode()
@@ -121,7 +131,9 @@ def test_a_demonstration_is_not_applied_over_a_checked_policy(installed: Shell, 
 
 def test_a_policy_that_contradicts_itself_is_not_applied(installed: Shell, policy: Path) -> None:
     edit(policy, LIMIT, "request_days = 1000")
-    assert "request_days" in installed.fails("policy", "apply", policy)
+    line = installed.fails("policy", "apply", policy, "--yes")
+    assert "request_days" in line
+    assert "chengxin policy lint" in line
     assert parse_policy(installed.ok("policy", "show", "--json").encode()) == default_policy(demo=True)
 
 
@@ -130,6 +142,11 @@ def test_what_is_shown_as_toml_can_be_applied_again(installed: Shell) -> None:
     shown.write_text(installed.ok("policy", "show", "--toml"), encoding="utf-8")
     assert installed.json("policy", "diff", shown) == []
     installed.fails("policy", "show", "--toml", "--json", status=2)
+
+
+def test_a_part_of_a_policy_is_told_what_is_missing(installed: Shell, policy: Path) -> None:
+    line = installed.fails("policy", "diff", policy / "rules.toml")
+    assert "give all files of the policy, or their directory" in line
 
 
 def test_an_empty_directory_is_no_policy(installed: Shell) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.consents.bodies import ConsentRequest
 from gateway.http.app import MAX_BODY
+from gateway.http.wire import RULES
+from gateway.query.request import Query
 from tests.gateway import kit
 from tests.gateway.world import World, new_world
 
@@ -63,6 +68,37 @@ def test_a_member_that_is_not_of_the_api_is_400_without_a_leaf(shared: World, ch
     reply = kit.prepare(shared, shared.bank_key, "POST", "/v1/queries", content).send()
     kit.check_problem(reply, 400, "malformed-body")
     assert kit.size(shared.house) == before
+
+
+QUERY_RULES: dict[str, tuple[dict[str, Any], str, str | None]] = {
+    "missing": ({"purpose": None}, "$.purpose", "missing"),
+    "missing-in-person": ({"person_check": {"name": "x"}}, "$.person_check.citizen_number", "missing"),
+    "unknown": ({"note": kit.PRIVATE}, "$", "unknown-member"),
+    "unknown-like-a-path": ({"person_check": {"x` - at `$.y": 1}}, "$", "unknown-member"),
+    "unsorted": ({"categories": ["repayment", "loan"]}, "$.categories", "sorted"),
+    "neither": ({"consent_id": None}, "$", "consent-or-statute"),
+    "nobody": ({"consent_id": None, "statute": {"code": "a", "document": "b"}}, "$.person_check", "required"),
+    "type": ({"purpose": 2}, "$.purpose", None),
+}
+
+
+@pytest.mark.parametrize(("change", "field", "rule"), QUERY_RULES.values(), ids=QUERY_RULES.keys())
+def test_a_body_that_is_wrong_is_told_where_and_by_what_rule(
+    shared: World, change: dict[str, Any], field: str, rule: str | None
+) -> None:
+    members = kit.query_body(str(uuid.uuid4())) | change
+    members = {name: value for name, value in members.items() if value is not None}
+    content = json.dumps(members, ensure_ascii=False).encode()
+    reply = kit.prepare(shared, shared.bank_key, "POST", "/v1/queries", content).send()
+    kit.check_problem(reply, 400, "malformed-body")
+    assert (reply.json()["field"], reply.json().get("rule")) == (field, rule)
+
+
+def test_what_a_shape_says_of_itself_has_a_rule() -> None:
+    """A new rule of a shape is told to the client, not lost."""
+    sources = [inspect.getsource(shape) for shape in (Query, ConsentRequest)]
+    said = {text for source in sources for text in re.findall(r'raise ValueError\("(.+?)"\)', source)}
+    assert said == RULES.keys()
 
 
 def test_an_unknown_member_is_refused_by_every_route_that_reads_a_body(shared: World) -> None:

@@ -125,6 +125,27 @@ def test_of_forwarded_addresses_only_the_one_that_the_proxy_wrote_counts() -> No
     assert address(PROXY, None, (PROXY,)) == PROXY
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (f"{THERE}:5678", THERE),
+        ("[2001:db8:1:2::7]:443", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::7]", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        (f"[::ffff:{THERE}]:1", THERE),
+    ],
+)
+def test_a_port_behind_a_forwarded_address_is_no_part_of_it(written: str, meant: str) -> None:
+    assert address(PROXY, f"{HERE}, {written}", (PROXY,)) == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["unknown", "_hidden", "", f"{THERE}:", f"{THERE}:https", "[2001:db8::1", "[2001:db8::1]443"]
+)
+def test_what_a_proxy_writes_unreadably_counts_as_the_proxys_own(written: str) -> None:
+    assert address(PROXY, f"{HERE}, {written}", (PROXY,)) == PROXY
+
+
 def test_a_server_that_names_no_peer_is_one_address() -> None:
     assert address("") == ""
 
@@ -222,6 +243,53 @@ def test_proofs_that_do_not_verify_count_like_signatures(strict: World, app: Fla
         for _ in range(LIMIT):
             assert send(app, bad, peer)[0] == 422
         assert send(app, bad, peer)[:2] == (429, "too-many-bad-signatures")
+
+
+def invented(world: World, path: str) -> kit.Prepared:
+    """A well-formed document of a stranger's own, with an id that was never given out."""
+    key, consent = fresh_key(), str(uuid.uuid4())
+    if path == "/v1/withdrawals":
+        body = world.wallet.sign_withdrawal_of(consent, world.house.origin, key)
+    else:
+        template = world.ask(world.citizen(kit.NUMBER)).template
+        body = world.wallet.sign_consent(template, key)
+        body["document"]["consent_id"] = consent
+    return kit.prepare(world, key, "POST", path, body)
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [("/v1/consents", (422, "consent-mismatch")), ("/v1/withdrawals", (404, "not-found"))],
+)
+def test_a_stranger_with_an_invented_id_never_takes_the_lock_and_is_limited(
+    strict: World, app: Flask, monkeypatch: pytest.MonkeyPatch, path: str, refused: tuple[int, str]
+) -> None:
+    bad = invented(strict, path)
+
+    def never(*_arguments: object) -> None:
+        raise AssertionError("a stranger holds up nobody")
+
+    monkeypatch.setattr(strict.house.lane, "submit", never)
+    for _ in range(LIMIT):
+        assert send(app, bad)[:2] == refused
+    assert send(app, bad)[:2] == (429, "too-many-bad-signatures")
+
+
+def test_whatever_is_rejected_of_a_proof_counts_and_a_body_that_is_none_does_not(
+    strict: World, app: Flask
+) -> None:
+    citizen = strict.citizen(kit.NUMBER)
+    asked = strict.ask(citizen)
+    granted = strict.wallet.sign_consent(asked.template, citizen.key)
+    other = strict.wallet.sign_consent(asked.template, citizen.key, without=("repayment",))
+    first, again = (kit.prepare(strict, citizen.key, "POST", "/v1/consents", one) for one in (granted, other))
+    unread = kit.prepare(strict, citizen.key, "POST", "/v1/consents", granted | {"document": {}})
+    for _ in range(2 * LIMIT):
+        assert send(app, unread)[:2] == (400, "malformed-body")
+    assert send(app, first)[0] == 201
+    for _ in range(LIMIT):
+        assert send(app, again)[:2] == (409, "already-answered")
+    assert send(app, again)[:2] == (429, "too-many-bad-signatures")
 
 
 def test_what_is_public_is_never_limited(strict: World, app: Flask) -> None:

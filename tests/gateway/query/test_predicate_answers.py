@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import uuid
 from contextlib import redirect_stdout
@@ -16,10 +17,14 @@ from consent.policy import PolicyBundle, default_policy
 from consent.predicates import PredicateRule
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
+from gateway.errors import EvidenceBroken, NotReady
 from gateway.policies import apply_policy
+from gateway.query import redeliver
+from gateway.query.answer import make_answer
 from gateway.query.lookup import look_up
-from gateway.query.request import Query
+from gateway.query.request import Ask, Query
 from gateway.query.ruled import Disclosed
+from gateway.query.ruled import Refused as RuledOut
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import Record, china_day
 from keys.canonical import canonical, parse_canonical, sha256_hex
@@ -161,6 +166,40 @@ def test_the_text_given_again_is_that_of_the_policy_then(tmp_path: Path, engine:
         assert isinstance(fresh, Answer)
         assert canonical(again.answer) == canonical(first.answer)
         assert fresh.answer["rule"]["en"] == "Said otherwise."
+
+
+def asked_of(world: World, consent: str, query_id: str) -> Ask:
+    members = parse_canonical(canonical(kit.query_body(consent, query_id=query_id, **TERMS)))
+    query = Query(**{**members, "categories": tuple(members["categories"])})
+    return look_up(world.house, query, members, kit.signer_of(world))
+
+
+def test_a_policy_of_then_that_cannot_be_read_refuses_its_own_ask_alone(
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> PolicyBundle:
+        raise NotReady("the policy has members that this release does not know")
+
+    with new_world(tmp_path / engine) as world:
+        consent, query = consent_of(world, 90), str(uuid.uuid4())
+        assert isinstance(ask(world, consent, query_id=query), Answer)
+        apply_policy(world.house, reworded())
+        asks = [asked_of(world, consent, one) for one in (query, str(uuid.uuid4()))]
+        # Only a release that is older than its ledger's policies comes to this.
+        monkeypatch.setattr(redeliver.policies, "load", unreadable)
+        again, fresh = world.house.transact(lambda tx: rule_batch(tx, asks))
+    assert isinstance(again, RuledOut)
+    assert again.reason == "evidence-broken"
+    assert isinstance(fresh, Disclosed)
+
+
+def test_a_yes_or_no_without_its_rule_never_becomes_a_report(shared: World) -> None:
+    one = asked_of(shared, consent_of(shared, 90), str(uuid.uuid4()))
+    [ruled] = shared.house.transact(lambda tx: rule_batch(tx, [one]))
+    assert isinstance(ruled, Disclosed)
+    assert make_answer(shared.house, ruled)["answer"] == "no"
+    with pytest.raises(EvidenceBroken):
+        make_answer(shared.house, dataclasses.replace(ruled, rule=None))
 
 
 def reworded(*more: PredicateRule) -> PolicyBundle:

@@ -19,6 +19,7 @@ from gateway.client.bank import Answer, Person
 from gateway.client.reply import Refused
 from gateway.institutions.register import add_operator, reinstate, suspend
 from gateway.policies import apply_policy
+from gateway.publishing import vkey_of
 from gateway.query.answer import Answer as Answered
 from gateway.query.lookup import look_up
 from gateway.query.quota import flush_throttled
@@ -28,6 +29,8 @@ from gateway.query.turnstile import rule_batch
 from keys.canonical import canonical, parse_canonical
 from keys.instant import DAY, HOUR, MINUTE, format_instant, parse_instant
 from keys.signing import parse_public_jwk
+from ledger.verify.auditor import Trust, audit
+from tests.attacks.insider import export_of
 from tests.gateway import kit
 from tests.gateway.world import BANK, World, fresh_key, new_world
 
@@ -195,6 +198,11 @@ def test_two_processes_and_a_crowd_let_exactly_the_limit_through(tmp_path: Path,
             second.engine.dispose()
             second.custody.close()
         assert Counter(type(one) for one in results) == {Answered: 7, Throttled: 25}
+        next_window(world, MINUTE)
+        flush_throttled(world.house)
+        summary = audit(export_of(world, tmp_path / "export"), Trust(vkey_of(world.house)))
+        assert summary.counts["query.disclosed"] == 7
+        assert sum(leaf.body.count for leaf in kit.of_type(world.house, "query.throttled")) == 25
 
 
 def test_each_operator_has_a_quota_and_the_institution_one_for_all(tmp_path: Path, engine: str) -> None:

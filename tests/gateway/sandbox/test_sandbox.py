@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,21 @@ def test_scenarios_are_answers_refusals_and_requests_that_are_none(
     assert {one.get("decision") for one in scenarios} >= {"disclosed", "predicate", "redelivered", "refused"}
 
 
+def test_consents_say_whose_they_are_and_what_they_allow(
+    checked: tuple[Home, str, dict[str, Any]],
+) -> None:
+    _, _, described = checked
+    for one in described["consents"].values():
+        assert (one["person"] in described["people"], one["operator"] in described["operators"]) == (
+            True,
+        ) * 2
+    live = described["consents"]["live"]
+    assert (live["purpose"], live["categories"], live["answer"]) == ("02", ["loan", "repayment"], "report")
+    assert any(
+        (one.get("body") or {}).get("consent_id") == live["consent_id"] for one in described["scenarios"]
+    )
+
+
 def test_keys_and_people_are_their_owners_alone_and_where_the_file_says(
     checked: tuple[Home, str, dict[str, Any]],
 ) -> None:
@@ -94,7 +111,19 @@ def test_a_sandbox_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         said = next(line for line in process.stdout if "sandbox is up" in line)
         url = said.split()[4]
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
-        next(line for line in process.stdout if "Ctrl-C" in line)
+        told = list(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
+        examples = [line.strip() for line in told if line.startswith("  ")]
+        assert len(examples) == 4
+        for line in examples:
+            done = subprocess.run(
+                shlex.split(line),
+                cwd=CHECKOUT,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{line}: {done.stderr}"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
     finally:

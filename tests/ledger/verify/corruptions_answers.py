@@ -81,6 +81,42 @@ def _again_to_the_suspended(story: Story) -> None:
     story.insert("cara-undelivered", "suspension", "operator.suspended", content)
 
 
+def _then_policy(**changes: Any) -> Spoiler:
+    """Another policy comes in force between Cara's answer and its second delivery."""
+
+    def spoil(story: Story) -> None:
+        content = {
+            "policy": story.publish_policy(production(**changes)),
+            "replaces": story["production"].body["policy"],
+        }
+        story.insert("cara-undelivered", "other-policy", "policy.changed", content)
+
+    return spoil
+
+
+def _purpose_04(**changes: Any) -> list[dict[str, Any]]:
+    *others, last = production()["purposes"]
+    return [*others, last | changes]
+
+
+def _rules(**changes: Any) -> list[dict[str, Any]]:
+    first, *others = production()["predicates"]
+    return [first | changes, *others]
+
+
+def _report_again_where_yes_or_no_suffices(story: Story) -> None:
+    """Purpose 02 gets a yes or no after a report for it was given, and the report leaves again."""
+    purposes = production()["purposes"]
+    purposes[1] |= {"answers": ["predicate:no-adverse", "report"]}
+    content = {
+        "policy": story.publish_policy(production(purposes=purposes)),
+        "replaces": story["production"].body["policy"],
+    }
+    story.insert("cara-report", "other-policy", "policy.changed", content)
+    content = {"of": Ref("cara-report")}
+    story.insert("other-policy", "after-all", "query.redelivered", content, who="cara", by=BY_TELLER)
+
+
 def _after_withdrawal(story: Story) -> None:
     story.insert(
         "cara-withdrawn",
@@ -173,6 +209,42 @@ ANSWERS = (
         "redelivered-live",
         "cara-again",
         _over_before_it_was_given_again,
+    ),
+    Corruption(
+        "redelivered_for_a_purpose_that_is_off",
+        "redelivered-scope",
+        "cara-again",
+        _then_policy(purposes=_purpose_04(checked=False)),
+    ),
+    Corruption(
+        "redelivered_a_category_no_longer_permitted",
+        "redelivered-scope",
+        "cara-again",
+        _then_policy(purposes=_purpose_04(permitted=["judgment"])),
+    ),
+    Corruption(
+        "redelivered_an_answer_no_longer_offered",
+        "redelivered-scope",
+        "cara-again",
+        _then_policy(purposes=_purpose_04(answers=["report"])),
+    ),
+    Corruption(
+        "redelivered_by_a_rule_that_is_off",
+        "redelivered-scope",
+        "cara-again",
+        _then_policy(predicates=_rules(checked=False)),
+    ),
+    Corruption(
+        "redelivered_by_a_rule_that_reads_less_now",
+        "redelivered-scope",
+        "cara-again",
+        _then_policy(predicates=_rules(categories=["judgment"])),
+    ),
+    Corruption(
+        "redelivered_a_report_where_yes_or_no_suffices_now",
+        "redelivered-scope",
+        "after-all",
+        _report_again_where_yes_or_no_suffices,
     ),
     Corruption(
         "redelivery_undelivered_twice",

@@ -40,6 +40,21 @@ def _revoked(story: Story) -> None:
     story.insert("waits", "revoked", "policy.changed", content)
 
 
+def _then_statutes(**changes: Any) -> Spoiler:
+    """The statutes change between the answer and its collection."""
+
+    def spoil(story: Story) -> None:
+        statutes = production()["statutes"]
+        statutes[0] |= changes
+        content = {
+            "policy": story.publish_policy(production(statutes=statutes)),
+            "replaces": story["production"].body["policy"],
+        }
+        story.insert("approved", "revoked", "policy.changed", content)
+
+    return spoil
+
+
 def _answers(story: Story) -> None:
     statutes = production()["statutes"]
     statutes[0] |= {"answers": ["predicate:no-adverse"]}
@@ -244,6 +259,26 @@ STATUTES = (
     Corruption("lapsed_before_its_time", "lapsed-in-time", "lapsed-in-waiting", _lapsed(3 * HOUR - 1)),
     Corruption(
         "lapsed_by_hand", "lapsed-in-time", "lapsed-in-waiting", actor("lapsed-in-waiting", BY_SUPERVISOR)
+    ),
+    # --- its collection
+    Corruption("collected_by_another", "redelivered-asker", "collected", actor("collected", BY_DEPUTY)),
+    Corruption(
+        "collected_after_the_statute_was_revoked",
+        "redelivered-scope",
+        "collected",
+        _then_statutes(checked=False),
+    ),
+    Corruption(
+        "collected_under_a_statute_held_no_longer",
+        "redelivered-scope",
+        "collected",
+        _then_statutes(sectors=["bank"]),
+    ),
+    Corruption(
+        "collected_what_the_statute_opens_no_longer",
+        "redelivered-scope",
+        "collected",
+        _then_statutes(categories=["judgment"]),
     ),
     # --- telling the person
     Corruption(

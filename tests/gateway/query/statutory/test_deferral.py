@@ -10,6 +10,7 @@ from gateway.client.accesses import Access
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
 from gateway.client.statutory import Settled, Waiting
+from gateway.institutions.register import suspend
 from gateway.query.statutory.ending import lapse_pending, unseal_due
 from keys.instant import parse_instant
 from ledger.entries import Leaf
@@ -132,13 +133,26 @@ def test_a_query_that_was_not_deferred_is_never_unsealed(world: World, office: O
     assert unseal_due(world.house) == 0
 
 
-def test_a_refused_attempt_is_hidden_only_where_a_statute_would_have_hidden_it(
-    world: World, office: Office
-) -> None:
+def test_a_refused_attempt_to_defer_stands_in_the_persons_list_at_once(world: World, office: Office) -> None:
     citizen = world.citizen(kit.NUMBER)
-    kit.check_refused(world, office.submit(office.request(COVERT, purpose="91")), "statute-not-held")
+    refused = office.request(COVERT, purpose="91")
+    kit.check_refused(world, office.submit(refused), "statute-not-held")
+    unheld = office.request(COVERT)
+    kit.check_refusal(world, kit.post_query(world, unheld), "statute-not-held", unheld["query_id"])
+    told = [(one.query, one.reason) for one in listed(citizen) if one.type == "query.refused"]
+    assert told == [(one["query_id"], "statute-not-held") for one in (refused, unheld)]
+
+
+def test_who_may_not_repeat_a_deferred_query_does_not_give_it_away(world: World, office: Office) -> None:
+    citizen = world.citizen(kit.NUMBER)
+    request = office.request(COVERT)
+    assert isinstance(office.submit(request), Waiting)
+    [pending] = kit.of_type(world.house, "query.pending")
+    suspend(world.house, "operator", office.operators["asker"], "test")
+    leaf = kit.check_refused(world, office.submit(request), "operator-suspended")
+    assert tag_of(leaf) == tag_of(pending)
     assert "query.refused" not in {one.type for one in listed(citizen)}
-    body = office.request(COVERT)
-    kit.check_refusal(world, kit.post_query(world, body), "statute-not-held", body["query_id"])
-    refused = next(one for one in listed(citizen) if one.type == "query.refused")
-    assert (refused.query, refused.reason) == (body["query_id"], "statute-not-held")
+    world.clock.offset += DEFERRAL
+    assert unseal_due(world.house) == 1
+    entry = next(one for one in listed(citizen) if one.type == "query.unsealed")
+    assert [one.type for one in entry.joined] == ["query.pending", "query.refused"]

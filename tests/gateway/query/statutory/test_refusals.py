@@ -217,17 +217,20 @@ def test_the_statute_must_stand_when_it_is_approved(world: World, office: Office
     assert refused.problem.name == "already-answered"
 
 
-def test_a_name_that_is_not_the_persons_is_refused_and_the_right_one_is_answered(
-    world: World, office: Office
-) -> None:
+def test_a_wrong_name_is_answered_like_somebody_nobody_knows(world: World, office: Office) -> None:
+    """Neither who approves nor who asked learns from a name whether the number is known."""
     world.import_records([kit.loan()])
-    for name, is_theirs in (("测试人", True), ("另一人", False)):
-        request = office.request(name=name)
-        waiting = office.submit(request)
-        assert isinstance(waiting, Waiting)
-        said = office.approve(request)
-        if is_theirs:
-            assert isinstance(said, Settled)
-            continue
-        leaf = kit.check_refused(world, said, "person-mismatch", request["query_id"])
-        assert leaf.body.pending == waiting.index
+    found = []
+    for number, name in ((kit.NUMBER, "另一人"), (kit.person(9), "另一人"), (kit.NUMBER, "测试人")):
+        request = office.request(number=number, name=name)
+        assert isinstance(office.submit(request), Waiting)
+        settled = office.approve(request)
+        assert isinstance(settled, Settled), settled
+        assert settled.state == "approved"
+        answer = office.collect(request)
+        assert isinstance(answer, Answer), answer
+        found.append(answer.answer["records"])
+    wrong, unknown, right = found
+    assert wrong == unknown
+    assert len(right["loan"]) == 1
+    assert not wrong["loan"]

@@ -38,6 +38,8 @@ def live(world: World, office: Office) -> None:
             request = office.answered(order, number)
             assert isinstance(office.collect(request), Answer)
             assert isinstance(office.collect(request), Answer)
+        misnamed = office.answered(order, name="另一人")
+        assert isinstance(office.collect(misnamed), Answer)
         denied, waits = office.request(order), office.request(order, newcomer)
         for one in (denied, waits):
             assert isinstance(office.submit(one), Waiting)

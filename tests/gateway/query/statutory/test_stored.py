@@ -12,6 +12,7 @@ import pytest
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
 from gateway.client.statutory import Settled, Waiting
+from gateway.query.statutory import ending
 from gateway.query.statutory.ending import lapse_pending, unseal_due
 from tests.gateway import kit
 from tests.gateway.query.statutory.kit import COVERT, DAY_MS, Office
@@ -65,6 +66,21 @@ def test_an_edited_query_is_neither_approved_nor_collected_and_holds_up_no_other
     world.clock.offset += 31 * DAY_MS
     assert lapse_pending(world.house) == 1
     assert unseal_due(world.house) == 1
+
+
+def test_pages_of_damaged_queries_hold_up_no_other(
+    world: World, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "CHUNK", 2)
+    requests = [office.request(COVERT) for _ in range(8)]
+    for request in requests:
+        assert isinstance(office.submit(request), Waiting)
+    for request in requests[:5]:
+        edit(world, request, EDITS["mac-zeros"])
+    world.clock.offset += 31 * DAY_MS
+    assert unseal_due(world.house) == 3
+    assert lapse_pending(world.house) == 3
+    assert (unseal_due(world.house), lapse_pending(world.house)) == (0, 0)
 
 
 def test_a_denial_is_not_undone_by_putting_the_row_back(world: World, office: Office) -> None:
