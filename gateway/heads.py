@@ -11,7 +11,6 @@ outside the database: nothing can have been appended since.
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
 
 from gateway.errors import EvidenceBroken
 from gateway.rows import ROW_KEY
@@ -21,9 +20,6 @@ from ledger.log import Head
 from ledger.merkle import leaf_hash
 from ledger.publish import Publisher, read_note
 from ledger.tiles import WIDTH
-
-if TYPE_CHECKING:
-    from gateway.house import House
 
 
 def head_mac(custody: Custody, shard: int, head: Head) -> bytes:
@@ -39,9 +35,9 @@ def is_own(custody: Custody, shard: int, head: Head) -> bool:
     return hmac.compare_digest(bytes(head.mac), head_mac(custody, shard, head))
 
 
-def require_own(house: House, head: Head) -> None:
-    """`EvidenceBroken` unless this gateway made the head, or it is the one that was seen already."""
-    if head != house.seen and not is_own(house.custody, house.shard, head):
+def require_own(custody: Custody, shard: int, head: Head, seen: Head | None) -> None:
+    """`EvidenceBroken` unless this gateway made the head, or it is the one that was `seen` already."""
+    if head != seen and not is_own(custody, shard, head):
         raise EvidenceBroken("the log's head was not written by this gateway")
 
 

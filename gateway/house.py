@@ -117,7 +117,7 @@ class House:
         with db.writing(self.engine) as conn:
             head = lock_head(conn, self.shard)
             with metrics.LOCKED.time():  # from here on others wait
-                require_own(self, head)
+                require_own(self.custody, self.shard, head, self.seen)
                 news = news_since(conn, self.shard, self.seen, head)
                 policy = self.policy if news.last is None else policies.named_by(conn, news.last, self.policy)
                 tx = Transaction(self, conn, head, max(self.clock(), head.at), policy)

@@ -73,6 +73,18 @@ def lint(state: State, sources: tuple[Path, ...], demo: bool | None, as_json: bo
         raise click.exceptions.Exit(1)
 
 
+@policy.command(short_help="Print the schema of policy files.")
+def schema() -> None:
+    """Print the JSON Schema of policy files, for an editor that checks TOML.
+
+    \b
+    chengxin policy schema > policy.schema.json
+    """
+    from consent.policy import policy_schema
+
+    show_json(policy_schema())
+
+
 @policy.command(short_help="Show what would change.")
 @SOURCES
 @click.option(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, ValidationError
 
 from consent.errors import MalformedPolicy
 from consent.policy import (
@@ -183,3 +186,13 @@ def test_a_policy_without_statutes_has_a_text_too() -> None:
     base = default_policy(demo=True)
     bundle = msgspec.structs.replace(base, statutes=(), predicates=(), quotas=(), purposes=())
     assert load_policy(format_toml(bundle), demo=True) == bundle
+
+
+def test_the_printed_schema_is_that_of_the_shipped_files(shell: Shell) -> None:
+    validator = Draft202012Validator(msgspec.json.decode(shell.run("policy", "schema").stdout))
+    tables: dict[str, Any] = {}
+    for text in default_texts().values():
+        tables |= tomllib.loads(text)
+    validator.validate(tables)
+    with pytest.raises(ValidationError):
+        validator.validate(tables | {"quotas": [{"scope": "everybody"}]})
