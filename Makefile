@@ -37,7 +37,7 @@ sandbox: venv ## a gateway with invented people in every state, to try a bank's 
 
 .PHONY: test
 test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process)
-	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile $(ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS) $(TESTS)
 
 .PHONY: coverage
 coverage: venv ## the tests again, with a report of the lines they never reach

@@ -68,7 +68,7 @@ def test_an_exposed_passphrase_is_refused_and_nothing_is_left(shell: Shell) -> N
 def test_a_policy_of_ones_own_is_taken_and_a_wrong_one_refused(shell: Shell) -> None:
     wrong = shell.file("wrong.toml")
     wrong.write_text("purposes = 1\n")
-    assert "correct the policy file" in shell.fails("init", "--policy", wrong)
+    assert "chengxin policy lint" in shell.fails("init", "--policy", wrong)
     shipped = sorted(Path("consent/policy_data").resolve().glob("*.toml"))
     shell.ok("init", *(part for file in shipped for part in ("--policy", file)))
 
