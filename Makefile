@@ -26,8 +26,12 @@ help: ## list the targets
 venv: ## make .venv from the lock file, once (PYTHON=/path/to/python3.12 to choose)
 	@PYTHON='$(PYTHON)' sh deploy/venv.sh
 
+.PHONY: debian
+debian: ## install the Debian packages whose tools the tests use, starting nothing (root; softhsm2, nginx, promtool)
+	@sh deploy/debian.sh
+
 .PHONY: demo
-demo: venv ## the story on real data (ONCE=1, DEMO_LANG=zh, CHAPTER=statute|predicate|all, DATABASE=postgresql)
+demo: venv ## the story on real data (ONCE=1, DEMO_LANG=zh, CHAPTER=statute|predicate|evidence|all, DATABASE=postgresql)
 	@$(BIN)/chengxin --home '$(DEMO_HOME)' demo --lang '$(DEMO_LANG)' --chapter '$(CHAPTER)' \
 		--database '$(DATABASE)' $(if $(filter-out 0 no false,$(ONCE)),--once)
 

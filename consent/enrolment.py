@@ -18,7 +18,7 @@ from consent.errors import BadCertificate, MalformedDocument
 from keys.blind import canonical_citizen_number
 from keys.canonical import b64u, sha256_hex, tagged_hash, unb64u
 from keys.errors import KeysError
-from keys.jws import sign_jws, verify_jws
+from keys.jws import peek_kid, sign_jws, verify_jws
 from keys.signing import PrivateKey, PublicKey, parse_public_jwk
 
 ENROLMENT_TYPE = "chengxin/enrolment/v1"
@@ -209,6 +209,17 @@ def certificate_hash(certificate: Certificate | bytes) -> bytes:
     return tagged_hash(ENROLMENT_TYPE, data)
 
 
+def registrar_kid(certificate: Certificate) -> str:
+    """Thumbprint of the registrar's key that the officers' certificates name, unverified.
+
+    Raises BadCertificate.
+    """
+    try:
+        return peek_kid(certificate.officers[0])
+    except KeysError as error:
+        raise BadCertificate("an officer's certificate is none") from error
+
+
 def verify_certificate(
     certificate: Certificate,
     registrar: PublicKey,
@@ -229,16 +240,15 @@ def verify_certificate(
         raise BadCertificate("made by another registrar")
     if document.at > at:
         raise BadCertificate("made after it was used")
-    payload = format_enrolment(document)
-    keys = {registrar.kid, document.key}
-    for officer, signature, token in zip(
-        document.officers, certificate.signatures, certificate.officers, strict=True
-    ):
-        key = _officer_key(verify_officer(token, registrar), officer, document)
-        if key.kid in keys:
-            raise BadCertificate("two of registrar, officers and citizen share a key")
-        keys.add(key.kid)
-        _check_signature(signature, key, payload)
+    verify_officers(
+        Signable(
+            document.registrar, document.officers, document.at, ENROLMENT_TYP, format_enrolment(document)
+        ),
+        certificate.signatures,
+        certificate.officers,
+        registrar,
+        document.key,
+    )
     return VerifiedEnrolment(
         person=document.person,
         salt=unb64u(document.salt, SALT_BYTES),
@@ -252,22 +262,53 @@ def verify_certificate(
     )
 
 
-def _officer_key(certified: OfficerCertificate, officer: str, document: EnrolmentDocument) -> PublicKey:
+@dataclass(frozen=True, slots=True)
+class Signable:
+    """What two officers of `registrar` sign at `at` (ms): the payload, and the `typ` of its signatures."""
+
+    registrar: str
+    officers: tuple[str, str]
+    at: int
+    typ: str
+    payload: bytes
+
+
+def verify_officers(
+    signed: Signable,
+    signatures: tuple[str, str],
+    certificates: tuple[str, str],
+    registrar: PublicKey,
+    *others: str,
+) -> None:
+    """Check that both officers signed, each certified by `registrar` for the time, no key twice.
+
+    `others` are thumbprints that may be no officer's: the citizen's own. Raises BadCertificate.
+    """
+    keys = {registrar.kid, *others}
+    for officer, signature, token in zip(signed.officers, signatures, certificates, strict=True):
+        key = _officer_key(verify_officer(token, registrar), officer, signed)
+        if key.kid in keys:
+            raise BadCertificate("two of registrar, officers and citizen share a key")
+        keys.add(key.kid)
+        _check_signature(signature, key, signed)
+
+
+def _officer_key(certified: OfficerCertificate, officer: str, signed: Signable) -> PublicKey:
     if certified.officer != officer:
         raise BadCertificate("the certificate is another officer's, or out of order")
-    if certified.registrar != document.registrar:
+    if certified.registrar != signed.registrar:
         raise BadCertificate("the officer serves another registrar")
-    if not certified.not_before <= document.at < certified.not_after:
+    if not certified.not_before <= signed.at < certified.not_after:
         raise BadCertificate("the officer was not certified at the time")
     return parse_public_jwk(certified.jwk)
 
 
-def _check_signature(token: str, officer: PublicKey, payload: bytes) -> None:
+def _check_signature(token: str, officer: PublicKey, signed: Signable) -> None:
     try:
-        signed = verify_jws(token, officer, ENROLMENT_TYP)
+        payload = verify_jws(token, officer, signed.typ)
     except KeysError as refused:
         raise BadCertificate("an officer's signature does not hold") from refused
-    if signed != payload:
+    if payload != signed.payload:
         raise BadCertificate("an officer signed another document")
 
 

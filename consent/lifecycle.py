@@ -4,8 +4,8 @@ Invariant: a consent changes state only along `TABLE`; every other pair of state
 states have no way back. `expired` and `exhausted` are never stored: they follow from the document and the
 count (`state_at`), so that no job has to run for a consent to end on time.
 
-An exhausted consent can still be withdrawn (that stops redelivery of its last answer), and so can a suspended
-one: withdrawing is as easy as granting (PIPL art. 15).
+An exhausted consent can still be withdrawn or suspended (either stops redelivery of its last answer), and a
+suspended one withdrawn: withdrawing is as easy as granting (PIPL art. 15).
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ TABLE: dict[tuple[State, Event], State] = {
     (State.SUSPENDED, Event.WITHDRAW): State.WITHDRAWN,
     (State.SUSPENDED, Event.EXPIRE): State.EXPIRED,
     (State.EXHAUSTED, Event.WITHDRAW): State.WITHDRAWN,
+    (State.EXHAUSTED, Event.SUSPEND): State.SUSPENDED,
     (State.EXHAUSTED, Event.EXPIRE): State.EXPIRED,
 }
 

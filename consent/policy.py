@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,10 @@ from keys.instant import HOUR
 POLICY_TYPE = "chengxin/policy/v1"
 
 Assurance = Literal["in-person", "eid", "guardian"]
+Ground = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,47}\Z")]
+TERM_EXPIRED = "term-expired"
+"""The ground on which what is past its display term is erased (CIR art. 16)."""
+ERASURE_GROUNDS = ("consent-withdrawn", "demanded", "order", "purpose-met", TERM_EXPIRED, "unlawful")
 _Hours = Annotated[int, Meta(ge=1, le=24 * 30)]
 
 
@@ -54,10 +59,19 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How long an answer can be had again, and a statutory query waits for its approver; hours."""
+    """How long an answer can be had again, and a statutory query waits for its approver; hours.
+
+    `erasure_grounds`: on which grounds records are erased, strictly ascending (PIPL art. 47: the purpose is
+    met, the term is over, consent was withdrawn, the person demands it, it was unlawful, or it is ordered).
+    """
 
     redelivery_hours: Annotated[int, Meta(ge=1, le=24 * 7)] = 24
     approval_hours: Annotated[int, Meta(ge=1, le=24 * 7)] = 24
+    erasure_grounds: Annotated[tuple[Ground, ...], Meta(min_length=1, max_length=32)] = ERASURE_GROUNDS
+
+    def __post_init__(self) -> None:
+        if any(first >= second for first, second in pairwise(self.erasure_grounds)):
+            raise ValueError("erasure_grounds: not sorted, or with duplicates")
 
 
 _RETENTION = Retention()

@@ -20,12 +20,22 @@ from consent.document import (
     parse_withdrawal,
 )
 from consent.errors import BadProof, MalformedDocument
+from consent.revocation import (
+    KeyRevocation,
+    Resumption,
+    format_resumption,
+    format_revocation,
+    parse_resumption,
+    parse_revocation,
+)
 from consent.webauthn import (
     KeptProof,
     consent_challenge,
     format_kept,
     kept_sha256,
     parse_kept,
+    resumption_challenge,
+    revocation_challenge,
     verify_assertion,
     withdrawal_challenge,
 )
@@ -36,6 +46,8 @@ from keys.signing import PrivateKey, PublicKey
 
 CONSENT_TYP = "consent+jwt"
 WITHDRAWAL_TYP = "withdrawal+jwt"
+REVOCATION_TYP = "key-revocation+jwt"
+RESUMPTION_TYP = "resumption+jwt"
 
 Proof: TypeAlias = str | KeptProof
 """A compact JWS, or the kept set of an assertion."""
@@ -70,6 +82,40 @@ def verify_withdrawal(document: bytes, proof: Proof, key: PublicKey) -> None:
         _verify_kept(document, subject, proof, key, withdrawal_challenge)
     else:
         _verify(document, subject, proof, key, WITHDRAWAL_TYP)
+
+
+def sign_revocation(revocation: KeyRevocation, key: PrivateKey) -> str:
+    """The compact JWS of a key's revocation. Raises BadProof unless `key` is the `subject` it names."""
+    return _sign(format_revocation(revocation), revocation.subject, key, REVOCATION_TYP)
+
+
+def verify_revocation(document: bytes, proof: Proof, key: PublicKey) -> None:
+    """Check that the `subject` it names signed these bytes. Raises MalformedDocument, BadProof.
+
+    The caller sees to it that both keys are of one person, and that `subject` is live.
+    """
+    subject = parse_revocation(document).subject
+    if isinstance(proof, KeptProof):
+        _verify_kept(document, subject, proof, key, revocation_challenge)
+    else:
+        _verify(document, subject, proof, key, REVOCATION_TYP)
+
+
+def sign_resumption(resumption: Resumption, key: PrivateKey) -> str:
+    """The compact JWS of a resumption. Raises BadProof unless `key` is the one it names."""
+    return _sign(format_resumption(resumption), resumption.subject, key, RESUMPTION_TYP)
+
+
+def verify_resumption(document: bytes, proof: Proof, key: PublicKey) -> None:
+    """Check that the key it names signed these bytes. Raises MalformedDocument, BadProof.
+
+    The caller sees to it that this is a live key of the consent's person.
+    """
+    subject = parse_resumption(document).subject
+    if isinstance(proof, KeptProof):
+        _verify_kept(document, subject, proof, key, resumption_challenge)
+    else:
+        _verify(document, subject, proof, key, RESUMPTION_TYP)
 
 
 def proof_kind(proof: Proof) -> Literal["jws", "webauthn"]:

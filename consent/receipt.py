@@ -1,4 +1,4 @@
-"""Receipts: what the gateway signs about each answer, refusal, grant and withdrawal.
+"""Receipts: what the gateway signs about each answer, refusal, grant, withdrawal and resumption.
 
 Invariant: a receipt names one leaf of one log, and exactly the members that its decision has: a refusal its
 reason, an answer the hash of JCS(answer), a consent its `consent_id`. The gateway signs the bytes as JWS
@@ -18,8 +18,8 @@ from keys.signing import PublicKey
 RECEIPT_TYPE = "chengxin/receipt/v1"
 RECEIPT_TYP = "receipt+jwt"
 
-Decision = Literal["disclosed", "refused", "predicate", "redelivered", "granted", "withdrawn"]
-_OF_A_CONSENT = ("granted", "withdrawn")
+Decision = Literal["disclosed", "refused", "predicate", "redelivered", "granted", "withdrawn", "resumed"]
+_OF_A_CONSENT = ("granted", "withdrawn", "resumed")
 _WITH_AN_ANSWER = ("disclosed", "predicate", "redelivered")
 
 

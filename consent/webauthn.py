@@ -29,6 +29,7 @@ from msgspec import Meta
 from consent import wire
 from consent.document import CONSENT_TYPE, WITHDRAWAL_TYPE, parse_consent, parse_withdrawal
 from consent.errors import BadProof, MalformedDocument
+from consent.revocation import RESUMPTION_TYPE, REVOCATION_TYPE, parse_resumption, parse_revocation
 from keys.canonical import (
     canonical,
     parse_canonical,
@@ -45,6 +46,8 @@ ASSERTION_TYPE: Final = "webauthn"
 KEPT_TYPE: Final = "chengxin/webauthn-proof/v1"
 CONSENT_TAG: Final = "chengxin/consent/v1/webauthn"
 WITHDRAWAL_TAG: Final = "chengxin/withdrawal/v1/webauthn"
+REVOCATION_TAG: Final = "chengxin/key-revocation/v1/webauthn"
+RESUMPTION_TAG: Final = "chengxin/resumption/v1/webauthn"
 
 NONCE_BYTES: Final = 32
 AUTHENTICATOR_BYTES: Final = 37  # rpIdHash (32), flags (1), signCount (4): section 6.1
@@ -186,6 +189,18 @@ def withdrawal_challenge(nonce: bytes, document: bytes) -> bytes:
     """The same of a withdrawal, under tags of its own. Raises MalformedDocument."""
     parse_withdrawal(document)
     return _challenge(WITHDRAWAL_TAG, nonce, tagged_hash(WITHDRAWAL_TYPE, document))
+
+
+def revocation_challenge(nonce: bytes, document: bytes) -> bytes:
+    """The same of a key's revocation. Raises MalformedDocument."""
+    parse_revocation(document)
+    return _challenge(REVOCATION_TAG, nonce, tagged_hash(REVOCATION_TYPE, document))
+
+
+def resumption_challenge(nonce: bytes, document: bytes) -> bytes:
+    """The same of a resumption. Raises MalformedDocument."""
+    parse_resumption(document)
+    return _challenge(RESUMPTION_TAG, nonce, tagged_hash(RESUMPTION_TYPE, document))
 
 
 def verify_assertion(challenge: bytes, kept: KeptProof, key: PublicKey) -> None:

@@ -74,6 +74,12 @@ def load_settings(home: Path | None = None) -> Settings:
     return chosen
 
 
+def config_file(home: Path | None) -> Path:
+    """The settings file that `load_settings` reads for this home, whether it is there or not."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named).expanduser() if named else _home(home, os.environ) / CONFIG_NAME
+
+
 def settings_table() -> list[SettingRow]:
     """Every setting, in the order of `Settings`; paths in the defaults are shown from `<home>`."""
     defaults = _reading({}, environ=False)(home=Path("/<home>"))

@@ -145,6 +145,13 @@ def newest_revision() -> str:
         return str(ScriptDirectory.from_config(config).get_current_head())
 
 
+def is_known(revision: str) -> bool:
+    """Whether this release can bring a schema of this revision to its own."""
+    with _alembic() as config:
+        scripts = ScriptDirectory.from_config(config)
+        return revision in {script.revision for script in scripts.walk_revisions()}
+
+
 def revision_of(connection: sa.Connection) -> str | None:
     """The revision that the schema is at, None for a database without one."""
     return MigrationContext.configure(connection).get_current_revision()

@@ -22,7 +22,8 @@ from consent.enrolment import (
 )
 from consent.proof import sign_consent
 from gateway.ids import new_uuid
-from gateway.people.subjects import kid_lookup, plant
+from gateway.people.subjects import kid_lookups, plant
+from gateway.rotation.versions import newest
 from gateway.tables import citizen_keys, grants
 from keys.canonical import b64u, canonical
 from keys.signing import PrivateKey, PublicKey, Random, generate_key, parse_public_jwk, thumbprint_bytes
@@ -92,12 +93,13 @@ def plant_decoy(house: House, conn: sa.Connection, made: Made) -> None:
     """Put the decoy's rows beside everybody's. No leaf speaks of them, so they are never evident."""
     subject = plant(house, conn, made.decoy.subject, house.random(16), NOBODY, "nobody")
     raw = thumbprint_bytes(made.key.kid)
-    key = kid_lookup(house.custody, raw)
+    key, version = newest(kid_lookups(house.custody, raw))
     unproved = {"changed_index": 0, "mac": _NO_LEAF}
     conn.execute(
         citizen_keys.insert(),
         {
             "kid_lookup": key,
+            "index_version": version,
             "subject": subject.subject,
             "about": "decoy",
             "registrar": REGISTRAR,

@@ -4,6 +4,7 @@ GatewayError
 ├── NotReady            the gateway cannot serve yet or any more (no regulator, rolled back, locked)
 ├── LedgerUnavailable   the commit failed or its outcome is unknown: nothing was answered
 ├── EvidenceBroken      a stored row, document or MAC does not match what the ledger says of it
+├── KeysMovedOn         what was prepared before the lock stands under keys rotated meanwhile
 ├── Undelivered         the entry is durable but the answer could not be made: `query.undelivered`
 ├── ReplayedNonce       a signed request was seen before: 401, no leaf
 ├── Rejected            a request that no leaf records; carries a problem name
@@ -40,6 +41,10 @@ class LedgerUnavailable(GatewayError):
 
 class EvidenceBroken(GatewayError):
     """Stored evidence does not match: a row's MAC, a moved ciphertext, a proof that no longer verifies."""
+
+
+class KeysMovedOn(GatewayError):
+    """What was prepared before the lock stands under keys that a rotation has ended: prepare it again."""
 
 
 class Undelivered(GatewayError):

@@ -35,8 +35,9 @@ class Evidence:
 class EvidenceCache:
     """Remembers what verified, least recently used out first; what failed is never remembered."""
 
-    def __init__(self, origin: str, size: int = CACHED) -> None:
-        self._origin = origin
+    def __init__(self, *origins: str, size: int = CACHED) -> None:
+        """`origins` are the log's, and those of the logs that it continues: documents name any of them."""
+        self._origins = frozenset(origins)
         self._size = size
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, Evidence] = OrderedDict()
@@ -63,10 +64,12 @@ class EvidenceCache:
         try:
             consent = parse_consent(document)
             parsed = parse_certificate(certificate)
-            enrolment = verify_certificate(parsed, registrar, self._origin, parsed.enrolment.at)
+            certified = parsed.enrolment
+            enrolment = verify_certificate(parsed, registrar, certified.gateway, certified.at)
             verify_consent(document, parse_proof(proof), enrolment.key)
         except (ConsentError, KeysError) as error:
             raise EvidenceBroken("a stored consent or certificate no longer verifies") from error
-        if consent.subject != enrolment.thumbprint or consent.gateway != self._origin:
+        ours = {consent.gateway, certified.gateway} <= self._origins
+        if consent.subject != enrolment.thumbprint or not ours:
             raise EvidenceBroken("a stored consent is for another key or another gateway")
         return Evidence(consent, enrolment)

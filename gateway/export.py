@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from gateway.publishing import vkey_of
+from gateway.signers import log_keys
 from gateway.tables import policies
 from ledger.export import Exported, export
 from ledger.publish import Published
@@ -44,7 +44,7 @@ def export_ledger(
         return export(
             to,
             published.note,
-            vkey_of(house),
+            log_keys(house, conn).at(size),
             read_leaves(conn, house.shard, 0, size),
             bundles,
             _unwrapped(house, conn, size) if sealed else (),
@@ -64,5 +64,7 @@ def _unwrapped(house: House, conn: sa.Connection, size: int) -> Iterator[tuple[s
             .order_by(columns.idx)
         ).all()
         for row in found:
+            if not row.blob:
+                continue  # dropped when its person was erased
             digest = bytes(row.sha256).hex()
             yield digest, house.unwrap_sealed(bytes(row.blob), digest)

@@ -19,20 +19,25 @@ import structlog
 
 from consent import policy as bundles
 from consent.policy import PolicyBundle
-from gateway import db, metrics, policies
+from gateway import db, metrics, policies, tracing
 from gateway.config import Settings
 from gateway.decoy import Decoy
-from gateway.errors import LedgerUnavailable, ReplayedNonce
+from gateway.errors import EvidenceBroken, LedgerUnavailable, ReplayedNonce
 from gateway.evidence import EvidenceCache
 from gateway.heads import require_own
 from gateway.institutions.published import regulators_of
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
+from gateway.logs import carrying
 from gateway.news import News, news_since
 from gateway.receipts import Receipts
+from gateway.rotation.epochs import Epochs, enter, read_epochs
+from gateway.rotation.versions import forget_gone
 from gateway.sealing import SealingKey, new_sealing_key
+from gateway.signers import receipts_of
 from gateway.transaction import Nonce, Transaction
 from keys.custody import Custody
+from keys.fields import field_key_id
 from keys.signing import PublicKey, Random
 from ledger.log import Head, lock_head
 from ledger.tables import ledger_leaves
@@ -74,14 +79,17 @@ class House:
     origin: str
     policy: PolicyBundle
     keyring: Keyring
-    sealed_key: DataKey
+    sealed_keys: dict[int, DataKey]
     decoy: Decoy
     evidence: EvidenceCache
     receipts: Receipts
-    registrars: dict[str, PublicKey] = field(default_factory=dict)
+    registrars: dict[tuple[str, str], PublicKey] = field(default_factory=dict)
     shard: int = SHARD
     sealing: SealingKey | None = None
     seen: Head | None = None
+    epochs: Epochs = field(default_factory=Epochs)
+    said_of_epochs: Epochs = field(default_factory=Epochs)
+    rekeyed: int = 0  # how often data keys were replaced, as far as this process knows
     lane: Lane = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,22 +119,57 @@ class House:
         with self.engine.connect() as conn, conn.begin():
             yield conn
 
+    @contextmanager
+    def putting_back(self) -> Iterator[sa.Connection]:
+        """The one transaction in which a log that was put back recovers; it commits when the block ends well.
+
+        Nothing else is at work in this house, which was opened `behind` its log for this alone.
+        """
+        with db.writing(self.engine) as conn:
+            yield conn
+            conn.commit()
+
     def _carry(self, batch: Sequence[Slot[Any, Any]]) -> None:
         """Carry a batch: lock the head, do its work under the policy in force, commit."""
         metrics.BATCH.observe(len(batch))
-        with db.writing(self.engine) as conn:
+        said_of = carrying([slot.request for slot in batch])
+        with said_of, tracing.span("ledger.commit"), db.writing(self.engine) as conn:
+            tracing.tell("chengxin.batch", len(batch))
             head = lock_head(conn, self.shard)
             with metrics.LOCKED.time():  # from here on others wait
                 require_own(self.custody, self.shard, head, self.seen)
                 news = news_since(conn, self.shard, self.seen, head)
                 policy = self.policy if news.last is None else policies.named_by(conn, news.last, self.policy)
+                self._follow(conn, news)
                 tx = Transaction(self, conn, head, max(self.clock(), head.at), policy)
                 self._work(tx, batch, news)
+                tx.telling.write(conn)
                 after = tx.appender.flush()
+                # Before anything of this batch is handed out: its receipts are by the key of its leaves.
+                receipts = receipts_of(self, conn) if news.keys or tx.resigned else self.receipts
                 self._commit(conn, head, after)
+        self.receipts = receipts
         self.seen, self.sealing = after, tx.sealing or (None if tx.joined else self.sealing)
-        self.policy = tx.policy
+        self.policy, self.said_of_epochs = tx.policy, tx.epochs
+        self.rekeyed += tx.rekeyed
         metrics.HEAD.set(after.size)
+
+    def _follow(self, conn: sa.Connection, news: News) -> None:
+        """Work under the epochs of which the ledger speaks by now, in this process's leaves or another's."""
+        if news.epochs is None:
+            said = read_epochs(conn, self.shard)
+        else:
+            said = self.said_of_epochs.following(news.epochs)
+        if news.index:
+            forget_gone(self.custody)
+        self.rekeyed += news.data
+        self.said_of_epochs = said
+        if said != self.epochs:
+            enter(self, conn, said)
+
+    def listen(self) -> None:
+        """Learn what the log says by now; nothing is written."""
+        self.transact(lambda _tx: None, seals=False)
 
     def _work(self, tx: Transaction, batch: Sequence[Slot[Any, Any]], news: News) -> None:
         """Do the single acts, then each group as one."""
@@ -150,13 +193,14 @@ class House:
     def _announce(self, tx: Transaction, news: News) -> None:
         """Have a sealing key that today's regulators can open, announced by a leaf before its first use.
 
-        While nobody else has published a key, no regulator can have come since the last one but in this
-        process itself, whose transaction says so.
+        While nobody else has published or revoked a key, no regulator can have come or gone since the last
+        one but in this process itself, whose transaction says so.
         """
         current = self.sealing
         if current is None or tx.joined or news.keys or not current.is_of(tx.at):
             regulators = regulators_of(tx)
             if not regulators:
+                self.sealing = None  # none of those it was sealed to may read what comes
                 return
             if current is None or not current.serves(tx.at, regulators):
                 current = new_sealing_key(tx.at, regulators, self.random)
@@ -166,11 +210,17 @@ class House:
 
     def wrap_sealed(self, blob: bytes, digest: str) -> bytes:
         """Wrap a regulator's blob once more for rest here, so that erasure reaches it."""
-        return self.sealed_key.seal("ledger_sealed", "blob", bytes.fromhex(digest), blob)
+        key = self.sealed_keys[self.keyring.epoch]
+        return key.seal("ledger_sealed", "blob", bytes.fromhex(digest), blob)
 
     def unwrap_sealed(self, stored: bytes, digest: str) -> bytes:
         """The regulator's blob out of its wrapping at rest."""
-        return self.sealed_key.open("ledger_sealed", "blob", bytes.fromhex(digest), stored)
+        version = field_key_id(stored)
+        if version not in self.sealed_keys:
+            self.listen()  # another process opened an epoch meanwhile
+        if version not in self.sealed_keys:
+            raise EvidenceBroken("sealed details are wrapped under a key that is not there")
+        return self.sealed_keys[version].open("ledger_sealed", "blob", bytes.fromhex(digest), stored)
 
     def _commit(self, conn: sa.Connection, before: Head, after: Head) -> None:
         """Commit; when the outcome is unknown, read back whether the last leaf stands."""
@@ -211,7 +261,8 @@ def _run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
     if act.nonce is not None and tx.spend([act.nonce]) != [True]:
         slot.error = ReplayedNonce()
         return
-    mark, policy = tx.appender.mark(), tx.policy
+    mark, told = tx.appender.mark(), tx.telling.mark()
+    policy, epochs = tx.policy, tx.epochs
     savepoint = tx.conn.begin_nested()
     try:
         slot.result = act.run(tx)
@@ -220,7 +271,8 @@ def _run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
     except Exception as error:  # noqa: BLE001  the act's own failure, handed to whoever waits for it
         savepoint.rollback()
         tx.appender.rewind(mark)
-        tx.policy = policy
+        tx.telling.rewind(told)
+        tx.policy, tx.epochs = policy, epochs
         slot.error = error
     else:
         savepoint.commit()

@@ -15,10 +15,13 @@ import structlog
 
 from gateway.consents.challenge import forget_challenges
 from gateway.consents.ending import lapse_due
+from gateway.events.expiry import tell_expired
 from gateway.locks import HOUSEKEEPING, Seat
+from gateway.notices.outbox import forget_settled
 from gateway.query.quota import flush_throttled
 from gateway.query.redeliver import forget_given
 from gateway.query.statutory.ending import lapse_pending, unseal_due
+from gateway.rotation.own import retire_ended
 from gateway.transaction import purge_nonces
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ CHORES: tuple[Callable[[House], int], ...] = (
     forget_given,
     forget_nonces,
     forget_challenges,
+    tell_expired,
+    forget_settled,
+    retire_ended,
 )
 """In order; each returns how much it did. A new one is one line here."""
 
@@ -87,4 +93,12 @@ class Housekeeping:
 
     def _run(self) -> None:
         while not self._stop.wait(HOUSEKEEPING_S):
-            self.turn()
+            if not self.turn():
+                self._listen()
+
+    def _listen(self) -> None:
+        """A worker that nobody asks anything forgets a destroyed key all the same."""
+        try:
+            self._house.listen()
+        except Exception as error:  # noqa: BLE001  the next turn tries again; the failure is logged
+            log.error("housekeeping.failed", chore="listen", error=type(error).__name__)

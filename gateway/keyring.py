@@ -7,12 +7,12 @@ caller's connection and never commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from gateway.errors import EvidenceBroken
+from gateway.errors import EvidenceBroken, KeysMovedOn
 from gateway.tables import data_keys
 from keys.custody import Custody
 from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
@@ -61,12 +61,12 @@ class Keyring:
     epoch: int
     random: Random
 
-    def fresh(self, subject: bytes, klass: str) -> tuple[DataKey, bytes]:
+    def fresh(self, subject: bytes, klass: str, version: int = VERSION) -> tuple[DataKey, bytes]:
         """A new data key and its wrapped form, not yet stored."""
         key, wrapped = new_data_key(
-            self.custody, DataKeyPlace(subject, klass, VERSION, self.epoch), self.random
+            self.custody, DataKeyPlace(subject, klass, version, self.epoch), self.random
         )
-        return DataKey(subject, key, VERSION, self.random), wrapped
+        return DataKey(subject, key, version, self.random), wrapped
 
     def unwrap(self, subject: bytes, klass: str, version: int, epoch: int, wrapped: bytes) -> DataKey:
         """Open one stored wrapped key; `EvidenceBroken` when it is damaged or another subject's."""
@@ -76,21 +76,30 @@ class Keyring:
             raise EvidenceBroken("a data key does not open in its place") from error
         return DataKey(subject, key, version, self.random)
 
-    def fresh_row(self, subject: bytes, klass: str) -> tuple[DataKey, dict[str, object]]:
+    def fresh_row(
+        self, subject: bytes, klass: str, version: int = VERSION
+    ) -> tuple[DataKey, dict[str, object]]:
         """A new data key and its row of `data_keys`, not yet stored."""
-        key, wrapped = self.fresh(subject, klass)
+        key, wrapped = self.fresh(subject, klass, version)
         row = {
             "subject": subject,
             "klass": klass,
-            "version": VERSION,
+            "version": version,
             "epoch": self.epoch,
             "wrapped": wrapped,
         }
         return key, row
 
-    def create(self, conn: sa.Connection, subject: bytes, klasses: Iterable[str]) -> dict[str, DataKey]:
+    def require_current(self, made: Iterable[Mapping[str, object]]) -> None:
+        """`KeysMovedOn` when one of these rows of `data_keys`, made before the lock, is of another epoch."""
+        if any(row["epoch"] != self.epoch for row in made):
+            raise KeysMovedOn("an epoch was opened since these keys were made: make them again")
+
+    def create(
+        self, conn: sa.Connection, subject: bytes, klasses: Iterable[str], version: int = VERSION
+    ) -> dict[str, DataKey]:
         """New stored data keys for the classes of one subject."""
-        made = {klass: self.fresh_row(subject, klass) for klass in klasses}
+        made = {klass: self.fresh_row(subject, klass, version) for klass in klasses}
         if made:
             conn.execute(data_keys.insert(), [row for _, row in made.values()])
         return {klass: key for klass, (key, _) in made.items()}

@@ -14,13 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from gateway import tracing
+from gateway.logs import current_request
+
 P = TypeVar("P")
 R = TypeVar("R")
 
 
 @dataclass(slots=True, eq=False)
 class Slot(Generic[P, R]):
-    """One waiting piece of work: what to do, with what, and afterwards its outcome."""
+    """One waiting piece of work: what to do, with what, for which request, and afterwards its outcome."""
 
     handler: Callable[..., Any]
     payload: P
@@ -28,6 +31,7 @@ class Slot(Generic[P, R]):
     error: BaseException | None = None
     done: bool = False
     woken: threading.Event = field(default_factory=threading.Event)
+    request: str | None = field(default_factory=current_request)
 
 
 class Lane:
@@ -47,10 +51,11 @@ class Lane:
             self._waiting.append(slot)
             leads = not self._led
             self._led = True
-        if not leads:
-            slot.woken.wait()  # woken with an outcome, or to lead
-        if not slot.done:
-            self._lead(slot)
+        with tracing.span("ledger.wait"):
+            if not leads:
+                slot.woken.wait()  # woken with an outcome, or to lead
+            if not slot.done:
+                self._lead(slot)
         if slot.error is not None:
             raise slot.error
         return slot.result

@@ -7,6 +7,7 @@ takes its right before it loads anything else.
     publisher.lock      the server's, for its whole life: a second server on this home is refused
     turn.lock           one publishing at a time, among workers and commands: held for milliseconds
     housekeeping.lock   the worker that keeps house, for as long as it lives
+    errands.lock        the worker that sends webhooks and notices, likewise
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gateway.errors import NotReady
 SERVER: Final = "publisher.lock"
 TURN: Final = "turn.lock"
 HOUSEKEEPING: Final = "housekeeping.lock"
+ERRANDS: Final = "errands.lock"
 
 
 def _open(path: Path) -> int:

@@ -18,10 +18,16 @@ from ledger.merkle import leaf_hash
 from ledger.tables import ledger_leaves
 
 FEW = 4_096
-"""Leaves that are looked through for a new key; after a longer absence one is taken for granted."""
+"""Leaves that are looked through for changes of keys; after a longer absence they are taken for granted."""
+
+KEYS = ("key.published", "key.rotated", "key.revoked")
+WATCHED = (*KEYS, "key.epoch", "key.index", "key.data")
+"""Types of leaves that change what a process remembers."""
 
 # Built once: building a statement costs more than running it.
-_COLUMNS = sa.select(ledger_leaves.c.idx, ledger_leaves.c.leaf).order_by(ledger_leaves.c.idx)
+_COLUMNS = sa.select(ledger_leaves.c.idx, ledger_leaves.c.leaf, ledger_leaves.c.type).order_by(
+    ledger_leaves.c.idx
+)
 _OURS = ledger_leaves.c.shard == sa.bindparam("of")
 _ENDS = _COLUMNS.where(_OURS, ledger_leaves.c.idx.in_(sa.bindparam("ends", expanding=True)))
 _RANGE = _COLUMNS.where(
@@ -29,17 +35,24 @@ _RANGE = _COLUMNS.where(
     ledger_leaves.c.idx >= sa.bindparam("first"),
     sa.or_(
         ledger_leaves.c.idx.in_(sa.bindparam("ends", expanding=True)),
-        ledger_leaves.c.type == "key.published",
+        ledger_leaves.c.type.in_(WATCHED),
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`last`: the log's last leaf, None when nobody has appended. `keys`: a key may have been published."""
+    """`last`: the log's last leaf, None when nobody has appended. `keys`: a key may have come or ended.
+
+    `epochs`: the leaves `key.epoch` among them, in order; None when there were too many to look through.
+    `index`: a key of the blind index may have come or gone. `data`: data keys may have been replaced.
+    """
 
     last: Leaf | None
     keys: bool
+    epochs: tuple[bytes, ...] | None = ()
+    index: bool = False
+    data: bool = False
 
 
 NONE = News(None, keys=False)
@@ -59,10 +72,20 @@ def news_since(conn: sa.Connection, shard: int, seen: Head | None, head: Head) -
     few = seen is not None and last - kept <= FEW
     ends = {"of": shard, "ends": [kept, last]}
     found = conn.execute(_RANGE, ends | {"first": kept}) if few else conn.execute(_ENDS, ends)
-    leaves = {row.idx: row.leaf for row in found}
+    rows = found.all()
+    leaves = {row.idx: row.leaf for row in rows}
     if seen is not None and seen.size and not _is(leaves.get(kept), seen):
         raise HeadBehind("a leaf that this process has seen is another now: the log was put back")
-    return News(last_leaf(leaves.get(last), head), keys=not few or bool(leaves.keys() - {kept, last}))
+    latest = last_leaf(leaves.get(last), head)
+    others = [row for row in rows if row.idx > kept]
+    said = {kind: [bytes(row.leaf) for row in others if row.type == kind] for kind in WATCHED}
+    return News(
+        latest,
+        keys=not few or any(said[kind] for kind in KEYS),
+        epochs=tuple(said["key.epoch"]) if few else None,
+        index=not few or bool(said["key.index"]),
+        data=not few or bool(said["key.data"]),
+    )
 
 
 def _is(stored: object, head: Head) -> bool:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from consent.policy import PolicyBundle
 from gateway import db, decoy, provision, rows
 from gateway.config import Settings
+from gateway.custody import create_custody, discard_custody, open_custody
 from gateway.decoy import Decoy
 from gateway.errors import EvidenceBroken, NotReady
 from gateway.evidence import EvidenceCache
@@ -25,70 +26,83 @@ from gateway.heads import is_kept, is_own
 from gateway.house import SHARD, Clock, House, wall_clock
 from gateway.institutions.published import publish_key
 from gateway.keyring import Keyring
-from gateway.people.subjects import INDEX_VERSION
 from gateway.policies import enact, installed
-from gateway.publishing import CHECKPOINT_KEY, publish, publisher_of
+from gateway.publishing import publish, publisher_of
 from gateway.query.lookup import warm
-from gateway.receipts import RECEIPT_KEY, Receipts, custody_signer
+from gateway.receipts import RECEIPT_KEY, Receipts
+from gateway.rotation.epochs import FIRST, NOBODYS, SEALED, sealed_keys, standing
 from gateway.rows import ROW_KEY
-from gateway.tables import data_keys, installation
+from gateway.signers import CHECKPOINT_KEY, receipts_of
+from gateway.tables import installation
 from gateway.transaction import Transaction
 from keys.blind import index_key_name
 from keys.canonical import canonical, parse_canonical
 from keys.custody import Custody, Kind
-from keys.custody.file import create_file_custody, open_file_custody, read_passphrase
 from keys.datakeys import epoch_key_name
 from keys.signing import Random, ed25519_public_key, parse_public_jwk
 from ledger.log import open_shard, read_head
 
-EPOCH = 1
-SEALED = "sealed"
-NOBODYS = bytes(16)  # the subject of keys that are no person's
-
 _CUSTODY_KEYS: tuple[tuple[str, Kind], ...] = (
-    (epoch_key_name(EPOCH), "aead"),
-    (index_key_name(INDEX_VERSION), "mac"),
+    (epoch_key_name(FIRST), "aead"),
+    (index_key_name(FIRST), "mac"),
     (ROW_KEY, "mac"),
     (CHECKPOINT_KEY, "ed25519"),
     (RECEIPT_KEY, "ed25519"),
 )
 
 
-def open_house(settings: Settings, clock: Clock = wall_clock, random: Random = os.urandom) -> House:
-    """The house of an initialised installation. `NotReady` when it is none, or is behind its checkpoint."""
+def open_house(
+    settings: Settings, clock: Clock = wall_clock, random: Random = os.urandom, *, behind: bool = False
+) -> House:
+    """The house of an initialised installation. `NotReady` when it is none, or is behind its checkpoint.
+
+    With `behind` it opens all the same, for `gateway.recovery` alone: it must answer nobody.
+    """
     if not settings.custody_dir.is_dir():
         raise NotReady(f"nothing is installed in {settings.home}: run `chengxin init` first")
-    custody = open_file_custody(settings.custody_dir, read_passphrase(settings.passphrase_file), random)
+    custody = open_custody(settings, random)
     engine = provision.engine_of(settings)
     try:
-        return _open(settings, engine, custody, clock, random)
+        return _open(settings, engine, custody, clock, random, behind=behind)
     except BaseException:
         engine.dispose()
         custody.close()
         raise
 
 
-def _open(settings: Settings, engine: sa.Engine, custody: Custody, clock: Clock, random: Random) -> House:
+def _open(
+    settings: Settings, engine: sa.Engine, custody: Custody, clock: Clock, random: Random, *, behind: bool
+) -> House:
     provision.require_fit(settings, engine)
     with db.read(engine) as conn:
-        row = conn.execute(sa.select(installation)).mappings().one_or_none()
-        if row is None:
+        logs = conn.execute(sa.select(installation).order_by(installation.c.shard)).mappings().all()
+        if not logs:
             raise NotReady(f"init did not finish in {settings.home}: remove that directory and run it again")
-        found = _installed(custody, dict(row))
-        policy, head = installed(conn, SHARD), read_head(conn, SHARD)
-        sealed = conn.execute(sa.select(data_keys).where(data_keys.c.subject == NOBODYS)).one()
+        found = [_installed(custody, dict(row)) for row in logs][-1]
+        policy, head = installed(conn, found.shard), read_head(conn, found.shard)
+        epochs, sealed = standing(conn, custody, found.shard, random)
     if found.origin != settings.origin:
         raise NotReady(f"this log is {found.origin}, the settings say {settings.origin}")
-    keyring = Keyring(custody, EPOCH, random)
+    keyring = Keyring(custody, epochs.newest, random)
     house = _house(settings, engine, custody, keyring, policy, found.decoy, clock, random)
-    house.sealed_key = keyring.unwrap(NOBODYS, SEALED, sealed.version, sealed.epoch, sealed.wrapped)
+    house.shard = found.shard
+    house.evidence = EvidenceCache(*(row["origin"] for row in logs))
+    house.epochs, house.said_of_epochs, house.sealed_keys = epochs, epochs, sealed
     publisher = publisher_of(house)
-    publisher.check()
-    if not is_own(custody, SHARD, head) and not is_kept(publisher, head):
+    if not behind:
+        publisher.check()
+        with house.read() as conn:
+            house.receipts = receipts_of(house, conn)
+    if not is_own(custody, found.shard, head) and not is_kept(publisher, head):
         raise EvidenceBroken("the log's head was not written by this gateway")
     house.seen = head
     warm(house)
     return house
+
+
+def newest_log(conn: sa.Connection) -> int:
+    """The shard of the log that is in use: a later one continues those before it. 0 before init is done."""
+    return conn.scalar(sa.select(sa.func.max(installation.c.shard))) or SHARD
 
 
 def initialise(
@@ -96,11 +110,11 @@ def initialise(
 ) -> House:
     """A new installation: custody and its keys, schema, decoy, and the log's first leaves, published."""
     _require_untouched(settings)
-    passphrase = read_passphrase(settings.passphrase_file)
     with ExitStack() as undo:  # runs backwards when anything below fails
         undo.callback(_remove, settings)
-        custody = create_file_custody(settings.custody_dir, passphrase, random)
+        custody = create_custody(settings, random)
         undo.callback(custody.close)
+        undo.callback(discard_custody, custody)
         for name, kind in _CUSTODY_KEYS:
             custody.generate(name, kind)
         (settings.log_dir / "tile" / "entries").mkdir(parents=True, mode=0o700)  # bundles are not public
@@ -135,16 +149,17 @@ def _found(
     random: Random,
 ) -> House:
     """The founding transaction. It stands before there is a head to lock, so it is not the house's own."""
-    keyring = Keyring(custody, EPOCH, random)
+    keyring = Keyring(custody, FIRST, random)
     made = decoy.make(settings.origin, random, clock())
     house = _house(settings, engine, custody, keyring, policy, made.decoy, clock, random)
     with db.writing(engine) as conn:
         open_shard(conn, SHARD)
-        house.sealed_key = keyring.create(conn, NOBODYS, (SEALED,))[SEALED]
+        keyring.create(conn, NOBODYS, (SEALED,))
+        house.sealed_keys = sealed_keys(conn, keyring)
         decoy.plant_decoy(house, conn, made)
         conn.execute(installation.insert(), _installation_row(settings.origin, made.decoy, custody))
         conn.commit()
-    house.transact(lambda tx: _first_leaves(tx, policy), seals=False)
+    house.transact(lambda tx: _first_leaves(tx, policy), seals=False)  # with the receipt key, which it learns
     return house
 
 
@@ -155,7 +170,7 @@ def _first_leaves(tx: Transaction, policy: PolicyBundle) -> None:
     for use in (CHECKPOINT_KEY, RECEIPT_KEY):
         public = ed25519_public_key(house.custody.public(use))
         publish_key(tx, use, public.jwk, public.kid, house.origin)
-    tx.append("key.epoch", {"epoch": EPOCH, "event": "opened"})
+    tx.append("key.epoch", {"epoch": FIRST, "event": "opened"})
 
 
 def _house(
@@ -168,7 +183,7 @@ def _house(
     clock: Clock,
     random: Random,
 ) -> House:
-    """The house, its `sealed_key` still a fresh one that the caller replaces with the stored one."""
+    """The house, still without receipt keys and the keys of the regulators' blobs: the caller's to add."""
     return House(
         settings=settings,
         engine=engine,
@@ -178,15 +193,16 @@ def _house(
         origin=settings.origin,
         policy=policy,
         keyring=keyring,
-        sealed_key=keyring.fresh(NOBODYS, SEALED)[0],
+        sealed_keys={},
         decoy=found,
         evidence=EvidenceCache(settings.origin),
-        receipts=Receipts(settings.origin, custody_signer(custody, RECEIPT_KEY)),
+        receipts=Receipts(settings.origin, ()),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Installed:
+    shard: int
     origin: str
     decoy: Decoy
 
@@ -206,7 +222,8 @@ def _installed(custody: Custody, row: dict[str, Any]) -> _Installed:
     if rows.protect(custody, installation, row, bytes(32))["mac"] != row["mac"]:
         raise EvidenceBroken("the installation's own row was changed")
     registrar = parse_public_jwk(parse_canonical(row["decoy_registrar"].encode()))
-    return _Installed(row["origin"], Decoy(row["decoy_consent"], row["decoy_subject"], registrar))
+    decoy = Decoy(row["decoy_consent"], row["decoy_subject"], registrar)
+    return _Installed(row["shard"], row["origin"], decoy)
 
 
 def _remove(settings: Settings) -> None:

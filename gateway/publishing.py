@@ -12,13 +12,17 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 import structlog
 
 from gateway import locks, metrics
 from gateway.heads import is_own
-from keys.notes import Vkey, make_vkey
+from gateway.policies import stored
+from gateway.signers import log_keys, sign_note_with
+from gateway.tables import policies
+from keys.notes import Vkey
 from ledger.errors import LogBusy
-from ledger.files import read_if_there
+from ledger.files import read_if_there, write_atomic
 from ledger.log import read_head
 from ledger.merkle import inclusion_proof
 from ledger.proof import Proof, format_proof
@@ -28,7 +32,7 @@ from ledger.tiles import TileDirectory
 if TYPE_CHECKING:
     from gateway.house import House
 
-CHECKPOINT_KEY = "checkpoint"
+POLICY = "policy"
 log = structlog.get_logger(__name__)
 
 
@@ -39,8 +43,8 @@ def publisher_of(house: House) -> Publisher:
         origin=house.origin,
         begin=house.publishing,
         tiles=TileDirectory(house.settings.log_dir),
-        sign=lambda message: house.custody.sign(CHECKPOINT_KEY, message),
-        public=house.custody.public(CHECKPOINT_KEY),
+        sign=partial(sign_note_with, house.custody),
+        keys=partial(log_keys, house),
         outside=house.settings.checkpoint_copy,
         file=house.settings.log_dir / "checkpoint",
         own=partial(is_own, house.custody, house.shard),
@@ -48,8 +52,9 @@ def publisher_of(house: House) -> Publisher:
 
 
 def vkey_of(house: House) -> Vkey:
-    """The key that verifies the log's checkpoints."""
-    return make_vkey(house.origin, house.custody.public(CHECKPOINT_KEY))
+    """The key that verifies the log's checkpoints from now on."""
+    with house.read() as conn:
+        return log_keys(house, conn).current
 
 
 def publish(house: House, publisher: Publisher | None = None, *, wait: bool = True) -> bool:
@@ -63,11 +68,23 @@ def publish(house: House, publisher: Publisher | None = None, *, wait: bool = Tr
     with locks.turn(house.settings.home / locks.TURN, wait=wait) as mine:
         if not mine:
             return False
+        _publish_policies(house)
         try:
             publisher.publish()
         except LogBusy:  # another machine's publisher, which this file lock does not bind
             publisher.publish()
     return True
+
+
+def _publish_policies(house: House) -> None:
+    """Put every policy beside the tiles whose leaves name it: a database put back finds it there."""
+    folder = house.settings.log_dir / POLICY
+    with house.read() as conn:
+        for named in conn.scalars(sa.select(policies.c.hash)):
+            file = folder / f"{named}.json"
+            body = None if file.is_file() else stored(conn, named)
+            if body is not None:
+                write_atomic(file, body)
 
 
 class PublishingThread:
@@ -96,7 +113,7 @@ class PublishingThread:
         if standing is None:
             publish(self._house, self._publisher)
             with self._house.publishing() as conn:
-                standing = read_published(conn, self._house.shard, self._publisher.vkey)
+                standing = read_published(conn, self._house.shard, log_keys(self._house, conn))
         if standing is not None:
             metrics.PUBLISHED.set(standing.checkpoint.size)
         return standing
@@ -105,7 +122,7 @@ class PublishingThread:
         """The published checkpoint when there is nothing to do: every leaf is under it, both files say so."""
         with self._house.read() as conn:  # one snapshot
             size = read_head(conn, self._house.shard).size
-            found = read_published(conn, self._house.shard, self._publisher.vkey)
+            found = read_published(conn, self._house.shard, log_keys(self._house, conn))
         whole = found is not None and found.checkpoint.size == size
         if found is None or not whole:
             return None
@@ -124,6 +141,7 @@ class PublishingThread:
                 return
         except Exception as error:  # noqa: BLE001  a locked database, a full disk: the thread must outlive it
             self.failure = error
+            metrics.PUBLISH_FAILED.inc()
             log.error("publish.failed", error=type(error).__name__)
         else:
             self.failure = None

@@ -1,15 +1,23 @@
 """Receipts: what the gateway signs about an entry, before the answer it belongs to leaves.
 
-Invariant: a receipt names one durable leaf; it is made only from an `Entry` that was committed. The receipt
-key signs inside custody; here is only its public half.
+Invariant: a receipt names one durable leaf; it is made only from an `Entry` that was committed, and never by
+a key that had ended at that leaf. No process has an entry of after a rotation before it knows of the
+rotation (`House._carry` reads the keys under the lock that made the entry). The keys sign inside custody;
+here are only their public halves.
+
+A receipt that is made again of an entry of before a rotation is by the key of its own leaf while custody
+holds it, and by a later one afterwards.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from consent.receipt import RECEIPT_TYP, Decision, Receipt, format_receipt
+from gateway.errors import NotReady
 from keys.custody import Custody
+from keys.errors import UnknownKeyName
 from keys.jws import sign_jws
 from keys.signing import Algorithm, Jwk, ed25519_public_key
 from ledger.log import Entry
@@ -40,10 +48,21 @@ def custody_signer(custody: Custody, name: str) -> CustodySigner:
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """Signs receipts for one log."""
+    """Signs receipts for one log.
+
+    `signers`: the index from which on each key counts, and the key, ascending; those that custody holds.
+    """
 
     origin: str
-    signer: CustodySigner
+    signers: tuple[tuple[int, CustodySigner], ...]
+
+    def require_usable(self) -> None:
+        """`NotReady` without a key to sign with: nothing may be answered, for nothing could be delivered."""
+        if not self.signers:
+            raise NotReady(
+                "custody does not hold the receipt key in force: put custody back, or, if it is lost, run "
+                "`chengxin keys revoke receipt --cause lost`"
+            )
 
     def of_query(
         self,
@@ -70,4 +89,11 @@ class Receipts:
             decision=decision,
             **members,
         )
-        return sign_jws(format_receipt(receipt), self.signer, RECEIPT_TYP)
+        self.require_usable()
+        payload = format_receipt(receipt)
+        own = max((since for since, _ in self.signers if since <= entry.index), default=0)
+        *usable, newest = (signer for since, signer in self.signers if since >= own)
+        for signer in usable:
+            with suppress(UnknownKeyName):  # destroyed since, after its end
+                return sign_jws(payload, signer, RECEIPT_TYP)
+        return sign_jws(payload, newest, RECEIPT_TYP)

@@ -11,10 +11,14 @@ import os
 import shutil
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 FOLDER: Final = "metrics"
@@ -63,8 +67,8 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def answer_on(listener: socket.socket) -> None:
-    """Answer scrapes in a thread of this process, for as long as it lives."""
+def answer_on(listener: socket.socket, before: Callable[[], None] = lambda: None) -> None:
+    """Answer scrapes in a thread of this process, for as long as it lives, each after a call of `before`."""
     from prometheus_client import CollectorRegistry, make_wsgi_app, multiprocess
 
     registry = CollectorRegistry()
@@ -75,5 +79,11 @@ def answer_on(listener: socket.socket) -> None:
     server.socket = listener
     server.server_name, server.server_port = host, port
     server.setup_environ()
-    server.set_app(make_wsgi_app(registry))
+    metrics_app: WSGIApplication = make_wsgi_app(registry)
+
+    def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        before()
+        return metrics_app(environ, start)
+
+    server.set_app(app)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

@@ -18,9 +18,10 @@ import structlog
 from gunicorn.app.base import BaseApplication
 
 from consent.policy import categories_off, predicates_off, purposes_off, statutes_off
-from gateway import scraping
+from gateway import scraping, tracing
 from gateway.config import Settings
 from gateway.deadlines import DeadlineWorker
+from gateway.errands import Errands
 from gateway.house import House
 from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
@@ -28,6 +29,7 @@ from gateway.institutions.published import published
 from gateway.logs import configure
 from gateway.opening import open_house
 from gateway.publishing import PublishingThread
+from gateway.stock import take_stock
 from ledger.files import write_atomic
 
 STATE_FILE = "server.json"
@@ -40,9 +42,12 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         configure(settings)
+        tracing.start(settings)
         self.house = open_house(settings)
+        self.house.receipts.require_usable()
         self.publishing = PublishingThread(self.house)
         self.housekeeping = Housekeeping(self.house)
+        self.errands = Errands(self.house)
         self.app = create_app(self.house, self.publishing)
 
     def start(self) -> None:
@@ -50,12 +55,15 @@ class Worker:
         self.publishing.publish_now()
         self.publishing.start()
         self.housekeeping.start()
+        self.errands.start()
         log.info("serving", url=self.house.settings.public_url, log=self.house.origin, pid=os.getpid())
 
     def stop(self) -> None:
         """End the threads and publish what is left."""
+        self.errands.stop()
         self.housekeeping.stop()
         self.publishing.stop()
+        tracing.stop()
         self.house.engine.dispose()
         self.house.custody.close()
 
@@ -108,7 +116,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
     def _post_worker_init(self, _worker: object) -> None:
         if self._worker is None:
             raise AssertionError("gunicorn loads the application before it tells")
-        scraping.answer_on(self._scraped)
+        worker = self._worker
+        scraping.answer_on(self._scraped, before=lambda: take_stock(worker.house, worker.publishing))
         self._worker.start()
 
     def _worker_exit(self, _server: object, _worker: object) -> None:
@@ -131,6 +140,7 @@ def serve(settings: Settings) -> None:
     The house is opened once beforehand, so that what is wrong is said at once, and once for all workers.
     """
     scraping.require_collecting()
+    tracing.require_installed(settings)
     configure(settings)
     house = open_house(settings)
     try:

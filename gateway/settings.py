@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.contact_forms import HOST_NAME, check_notices, checked_email, checked_provider
 from gateway.database_url import SQLITE, checked_database_url, is_postgresql, sqlite_file
 from gateway.relying_party import checked_origins, checked_rp_id, default_relying_party
 
@@ -23,8 +24,10 @@ PREFIX: Final = "CHENGXIN_"
 DEFAULT_HOME: Final = Path("~/.chengxin")
 
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_COLLECTOR = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~-]+)*/?")
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_OPTIONAL_FILES: Final = ("webhook_ca_file", "smtp_ca_file", "smtp_password_file", "sms_token_file")
 
 
 class Settings(BaseSettings):
@@ -72,10 +75,19 @@ class Settings(BaseSettings):
         1, ge=1, le=64, description="Worker processes that serve requests; more than 1 only on PostgreSQL."
     )
     passphrase_file: Path = Field(
-        Path("passphrase"), description="File (mode 0600) with the passphrase that opens the custody."
+        Path("passphrase"),
+        description="File (mode 0600) with the passphrase that opens the custody, or the token's PIN.",
     )
-    custody: Literal["file"] = Field("file", description="Where root and epoch keys are kept: file.")
-    custody_dir: Path = Field(Path("custody"), description="Directory of the file custody (mode 0700).")
+    custody: Literal["file", "pkcs11"] = Field(
+        "file", description="Where the root of all keys is kept: file, or pkcs11 (an HSM)."
+    )
+    custody_dir: Path = Field(Path("custody"), description="Directory of the custody's files (mode 0700).")
+    pkcs11_module: Path | None = Field(
+        None, description="The HSM's PKCS#11 library, e.g. /usr/lib/softhsm/libsofthsm2.so."
+    )
+    pkcs11_token: str | None = Field(
+        None, min_length=1, max_length=32, description="Label of the HSM's token that holds the keys."
+    )
     database_url: str = Field(
         default_factory=lambda data: f"{SQLITE}{data['home'] / 'gateway.db'}",
         description="Where the database is, without a password: sqlite:///PATH, or "
@@ -126,6 +138,45 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json (one object a line) or console (for people)."
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="OpenTelemetry collector that is sent traces, e.g. http://localhost:4318; or none.",
+    )
+    webhook_private_addresses: Literal["refuse", "allow"] = Field(
+        "refuse", description="Whether webhooks may lead to private addresses: refuse or allow."
+    )
+    webhook_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that certify webhooks; none for the public ones."
+    )
+    notice_email: Literal["none", "smtp"] = Field(
+        "none", description="How citizens who left an e-mail address are notified: none or smtp."
+    )
+    smtp_host: str = Field("localhost", pattern=HOST_NAME, description="The mail server (submission).")
+    smtp_port: int = Field(587, ge=1, le=65535, description="TCP port of the mail server.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls, tls (from the first byte), or none, to localhost only."
+    )
+    smtp_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that certify it; none for the public ones."
+    )
+    smtp_from: str | None = Field(
+        None, description="Sender of notices by e-mail, e.g. notice@credit.example.cn."
+    )
+    smtp_user: str | None = Field(
+        None, max_length=254, description="User at the mail server, or none where it asks for none."
+    )
+    smtp_password_file: Path | None = Field(
+        None, description="File (mode 0600) with the password of smtp_user."
+    )
+    notice_sms: Literal["none", "http"] = Field(
+        "none", description="How citizens who left a mobile number are notified: none or http."
+    )
+    sms_url: str | None = Field(
+        None, description="The provider's https URL, to which short messages are posted as JSON."
+    )
+    sms_token_file: Path | None = Field(
+        None, description="File (mode 0600) with the bearer token for sms_url, where it needs one."
+    )
 
     @field_validator("home")
     @classmethod
@@ -145,16 +196,38 @@ class Settings(BaseSettings):
             raise ValueError("should be a name without a scheme, like credit.example.cn/log0")
         return origin
 
-    @field_validator("database_password_file", "database_owner_password_file", mode="before")
+    @field_validator(
+        "database_password_file",
+        "database_owner_password_file",
+        "pkcs11_module",
+        "pkcs11_token",
+        *_OPTIONAL_FILES,
+        "smtp_from",
+        "smtp_user",
+        "sms_url",
+        mode="before",
+    )
     @classmethod
-    def _no_secret(cls, path: object) -> object:
-        return None if path == "none" else path
+    def _none(cls, value: object) -> object:
+        return None if value == "none" else value
 
-    @field_validator("database_password_file", "database_owner_password_file")
+    @field_validator(
+        "database_password_file", "database_owner_password_file", "pkcs11_module", *_OPTIONAL_FILES
+    )
     @classmethod
-    def _absolute_secret(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+    def _absolute_if_any(cls, path: Path | None, info: ValidationInfo) -> Path | None:
         home: Path = info.data.get("home", DEFAULT_HOME)
         return None if path is None else (home / path.expanduser()).resolve()
+
+    @field_validator("otlp_endpoint", mode="before")
+    @classmethod
+    def _no_collector(cls, url: object) -> object:
+        return None if url == "none" else url
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _otlp_endpoint_form(cls, url: str | None) -> str | None:
+        return None if url is None else _checked_collector(url)
 
     @field_validator("host", "trusted_proxies", "webauthn_origins", mode="before")
     @classmethod
@@ -197,18 +270,33 @@ class Settings(BaseSettings):
     def _database_url_form(cls, url: str) -> str:
         return checked_database_url(url)
 
+    @field_validator("smtp_from")
+    @classmethod
+    def _smtp_from_form(cls, address: str | None) -> str | None:
+        return None if address is None else checked_email(address)
+
+    @field_validator("sms_url")
+    @classmethod
+    def _sms_url_form(cls, url: str | None) -> str | None:
+        return None if url is None else checked_provider(url)
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        check_notices(self)
         if self.port == self.metrics_port:
             raise ValueError("port and metrics_port should differ")
         if self.workers > 1 and not is_postgresql(self.database_url):
             raise ValueError("workers above 1 need PostgreSQL in database_url: SQLite has one writer")
+        if self.custody == "pkcs11" and (self.pkcs11_module is None or self.pkcs11_token is None):
+            raise ValueError("custody pkcs11 needs pkcs11_module and pkcs11_token beside it")
         private = {
             "passphrase_file": self.passphrase_file,
             "custody_dir": self.custody_dir,
             "database_url": self.database_file,
             "database_password_file": self.database_password_file,
             "database_owner_password_file": self.database_owner_password_file,
+            "smtp_password_file": self.smtp_password_file,
+            "sms_token_file": self.sms_token_file,
             "checkpoint_copy": self.checkpoint_copy,
         }
         for key, path in private.items():
@@ -257,3 +345,14 @@ def _checked_public_url(url: str) -> str:
     if parts.scheme == "http" and host != "localhost" and host not in _LOOPBACK:
         raise ValueError("should be https; plain http serves localhost only")
     return url
+
+
+def _checked_collector(url: str) -> str:
+    """`url` if a collector may listen there: without the signal's path, and without a password in it."""
+    try:
+        named = urlsplit(url).hostname is not None and urlsplit(url).port != 0
+    except ValueError:  # a port that is none, a bracket that is not closed
+        named = False
+    if not named or not _COLLECTOR.fullmatch(url):
+        raise ValueError("should be http or https, host, port and perhaps a path, like http://localhost:4318")
+    return url.rstrip("/")

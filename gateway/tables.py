@@ -5,6 +5,9 @@ encrypted per field and bound to their place, and every row that a decision read
 and the leaf that last changed it. Ledger-side rows (requests, grants, nonces, queries) are keyed by tag or by
 an opaque id, never by subject id, so that erasing a subject cuts the thread between the two sides.
 The types are the portable ones: the same schema runs on SQLite and PostgreSQL.
+
+A column marked `LATER` came to a protected table after rows were protected without it: while it is null it is
+in no MAC (`gateway.rows`).
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
 from ledger.tables import metadata
+
+LATER = {"later": True}
 
 installation = Table(
     "installation",
@@ -41,6 +46,9 @@ published_keys = Table(
     Column("holder", Text, nullable=False),
     Column("changed_index", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
+    # Of a key that is no longer in force: it counted from the first leaf on, to before the other.
+    Column("since_index", BigInteger, info=LATER),
+    Column("ended_index", BigInteger, info=LATER),
 )
 
 institutions = Table(
@@ -79,6 +87,7 @@ subjects = Table(
     Column("tag", LargeBinary, nullable=False),
     Column("citizen_number", LargeBinary, nullable=False),
     Column("name", LargeBinary),
+    Column("index_version", Integer),  # of tag_lookup; null is 1
 )
 
 subject_index = Table(
@@ -97,13 +106,14 @@ data_keys = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
+    Index("data_keys_by_epoch", "epoch"),
 )
 
 citizen_keys = Table(
     "citizen_keys",
     metadata,
     Column("kid_lookup", LargeBinary(32), primary_key=True),
-    Column("subject", LargeBinary(16), nullable=False, unique=True),
+    Column("subject", LargeBinary(16), nullable=False),
     Column("about", Text, nullable=False, unique=True),
     Column("registrar", Text, nullable=False),
     Column("jwk", LargeBinary, nullable=False),
@@ -113,6 +123,8 @@ citizen_keys = Table(
     Column("state", Text, nullable=False),
     Column("changed_index", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
+    Column("index_version", Integer, info=LATER),  # of kid_lookup; null is 1
+    Index("citizen_keys_by_subject", "subject"),
 )
 
 consent_requests = Table(
@@ -247,6 +259,128 @@ records = Table(
     Column("shown_until", BigInteger),
     Column("idx", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
+    Column("index_version", Integer, info=LATER),  # of reference_lookup; null is 1
     UniqueConstraint("source", "reference_lookup"),
     Index("records_by_subject", "subject", "category"),
+    Index("records_due", "shown_until"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("case", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("tag", LargeBinary(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("changed_index", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    Index("holds_by_tag", "tag"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    # What was shredded, by tag; `epoch` is the last one under which it could be read.
+    Column("erasure", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("tag", LargeBinary(16), nullable=False),
+    Column("classes", Text, nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    # What is to be forgotten outside the database yet, sealed under the epoch's key; null once it was.
+    Column("todo", LargeBinary),
+    Index("erasures_by_epoch", "epoch"),
+)
+
+spent_certificates = Table(
+    "spent_certificates",
+    metadata,
+    # Certificates of persons who were erased: enrolled again by the same one, they would be known again.
+    Column("sha256", LargeBinary(32), primary_key=True),
+)
+
+custody_copies = Table(
+    "custody_copies",
+    metadata,
+    # Copies of epoch keys that were made by `keys backup`, and which of them are attested as destroyed.
+    Column("copy", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("epochs", Text, nullable=False),
+    Column("made_index", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("changed_index", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    # What an institution is told, numbered for it in the order of the ledger; `name` is an opaque id.
+    Column("institution", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("institution", "kind", "name", "idx"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("institution", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("failing_since", BigInteger),
+    Column("why", Text),
+    Index("webhooks_due", "state", "next_at"),
+)
+
+expiries = Table(
+    "expiries",
+    metadata,
+    # When each consent runs out that did not end before: an alarm clock, no decision reads it.
+    Column("consent", Text, primary_key=True),
+    Column("institution", Text, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Index("expiries_due", "not_after"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("subject", LargeBinary(16), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("address", LargeBinary, nullable=False),
+    Column("language", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    # Notices to citizens that wait for a sender; what they say is a template's, nothing of theirs.
+    Column("notice", LargeBinary(16), primary_key=True),
+    Column("subject", LargeBinary(16), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Index("outbox_due", "state", "next_at"),
+    Index("outbox_by_subject", "subject"),
+)
+
+noticed = Table(
+    "noticed",
+    metadata,
+    # How many leaves were looked at for what citizens are told of.
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
 )

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from consent.policy import PolicyBundle, policy_hash
 from gateway import rows
 from gateway.errors import LedgerUnavailable, NotReady
+from gateway.events.telling import Telling
 from gateway.heads import head_mac
 from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
@@ -53,7 +54,11 @@ class Transaction:
         self.at = at
         self.policy = policy
         self.sealing: SealingKey | None = None
-        self.joined = False  # a regulator did: what is sealed from here on is sealed to them too
+        self.telling = Telling()
+        self.epochs = house.said_of_epochs
+        self.rekeyed = False  # data keys were replaced: what was looked up before may be of the old ones
+        self.joined = False  # a regulator's key came or went: what is sealed from now on goes to those of now
+        self.resigned = False  # our receipt key was replaced: receipts from here on are by the one of now
         self.appender = Appender(
             conn=conn,
             shard=house.shard,
@@ -84,7 +89,16 @@ class Transaction:
                 "no regulator is registered: run `chengxin institution add --sector regulator`",
                 "no-regulator",
             )
-        return self.appender.append(Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about))
+        entry = self.appender.append(
+            Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about)
+        )
+        self.telling.hear(entry, body, about)
+        return entry
+
+    def key_changed(self, use: str) -> None:
+        """A key of this use came or ended in this transaction."""
+        self.joined |= use == "regulator"
+        self.resigned |= use == "receipt"
 
     def protect(self, table: sa.Table, row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         """The row as changed by `entry`, with its MAC."""

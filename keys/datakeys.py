@@ -13,7 +13,7 @@ value proves that the key that came out is the one that went in, whatever the cu
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keys.custody import Custody
 from keys.errors import DecryptionFailed, Malformed
@@ -62,6 +62,13 @@ def unwrap_data_key(custody: Custody, wrapped: bytes, place: DataKeyPlace) -> by
     if len(key) != KEY_BYTES or not hmac.compare_digest(_check_value(key), head[len(_HEADER) :]):
         raise DecryptionFailed("the data key does not match its check value")
     return key
+
+
+def rewrap_data_key(custody: Custody, wrapped: bytes, place: DataKeyPlace, epoch: int) -> bytes:
+    """The same key wrapped under another epoch. Raises what `unwrap_data_key` raises."""
+    key = unwrap_data_key(custody, wrapped, place)
+    head = _HEADER + _check_value(key)
+    return head + custody.wrap(epoch_key_name(epoch), key, _bound(head, replace(place, epoch=epoch)))
 
 
 def _check_value(key: bytes) -> bytes:

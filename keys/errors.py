@@ -4,6 +4,7 @@
     ├── Malformed              bytes or text that no formatter here would emit
     ├── BadIdentifier          a citizen number or social credit code that cannot exist
     ├── BadSignature           a signature, or the frame around it, that does not hold
+    ├── BadShare               a share of a root key that is damaged, of another backup, or one too few
     ├── DecryptionFailed       wrong key, wrong place, or altered bytes: the three are not told apart
     └── CustodyError           the keeper of root and epoch keys cannot do what was asked
         ├── CustodyLocked      wrong passphrase, or the custody was closed
@@ -32,6 +33,10 @@ class BadIdentifier(KeysError):
 
 class BadSignature(KeysError):
     """A signature does not verify, or its header is not the one the profile fixes."""
+
+
+class BadShare(KeysError):
+    """Shares of a root key do not restore it; the message says which and why, never a word of one."""
 
 
 class DecryptionFailed(KeysError):

@@ -57,6 +57,11 @@ def verify_jws(token: str, key: PublicKey, typ: str) -> bytes:
     return claimed.payload
 
 
+def peek_kid(token: str) -> str:
+    """The key that a token names, unverified: for choosing among known keys. Raises Malformed."""
+    return _split(token)[0].header.kid
+
+
 def _split(token: str) -> tuple[UnverifiedJws, bytes, bytes]:
     """Claimed content, signing input and signature of a well-formed token."""
     if not token.isascii() or len(token) > MAX_TOKEN_BYTES:

@@ -48,6 +48,17 @@ class Note:
     signers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class UnverifiedNote:
+    """What a note claims: its text, and (key name, 4-byte key id) of each signature line, in order.
+
+    Nothing here was checked against a key.
+    """
+
+    text: str
+    signers: tuple[tuple[str, bytes], ...]
+
+
 def make_vkey(name: str, public: bytes) -> Vkey:
     """The verifier key of an Ed25519 public key (32 bytes).
 
@@ -112,6 +123,12 @@ def open_note(note: bytes, vkeys: Iterable[Vkey]) -> Note:
     if not signers:
         raise BadSignature("no known key signed the note")
     return Note(text, tuple(signers.values()))
+
+
+def peek_note(note: bytes) -> UnverifiedNote:
+    """What `note` claims, for choosing the key to open it with. Raises Malformed for what is no note."""
+    text, lines = _split(note)
+    return UnverifiedNote(text, tuple((name, key_id) for name, key_id, _ in map(_parse_line, lines)))
 
 
 def _split(note: bytes) -> tuple[str, list[str]]:

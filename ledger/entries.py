@@ -23,6 +23,7 @@ from ledger.bodies import (
     BY_INSTITUTION,
     BY_NOBODY,
     BY_REGISTRAR,
+    BY_REGISTRAR_OR_NOBODY,
     LEAF_TYPES,
     Body,
 )
@@ -181,8 +182,12 @@ def _leaf(wire: _Wire) -> Leaf:
     if (wire.subject is not None) != of_a_person:
         raise MalformedLeaf(f"{wire.type}: a leaf carries a person's tag exactly if it is about a person")
     actor = "nobody" if wire.by is None else "registrar" if wire.by.registrar is not None else "institution"
+    if wire.type in BY_REGISTRAR_OR_NOBODY:
+        wrong = actor != ("registrar" if getattr(body, "by", None) == "counter" else "nobody")
+    else:
+        wrong = (wire.type in BY_REGISTRAR) != (actor == "registrar")
     if (
-        (wire.type in BY_REGISTRAR) != (actor == "registrar")
+        wrong
         or (wire.type in BY_INSTITUTION and actor != "institution")
         or (wire.type in BY_NOBODY and actor != "nobody")
     ):

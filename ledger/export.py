@@ -20,12 +20,14 @@ from typing import Any
 
 from keys.canonical import canonical
 from keys.notes import Vkey, format_vkey
-from ledger.bodies import KeyPublished
+from ledger.bodies import KeyPublished, KeyRevoked, KeyRotated
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entries import parse_leaf
 from ledger.errors import LedgerError, MalformedLeaf
 from ledger.files import make_directory, write_atomic
 from ledger.tiles import TileDirectory
+
+_MARKS = (b'"key.published"', b'"key.rotated"', b'"key.revoked"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +86,28 @@ def _seen(
 ) -> Iterator[bytes]:
     """The leaves, while the keys that they publish are noted."""
     for index, leaf in enumerate(leaves):
-        body = _body(leaf)
-        if isinstance(body, KeyPublished):
-            keys.append(
-                {
-                    "use": body.use,
-                    "kid": body.kid,
-                    "public": body.public,
-                    "holder": body.holder,
-                    "index": index,
-                }
-            )
+        _note(keys, index, _body(leaf))
         if progress is not None:
             progress()
         yield leaf
 
 
+def _note(keys: list[dict[str, Any]], index: int, body: object) -> None:
+    """Take over what a leaf says of a key: that it counts from here on, or no longer (`ended`)."""
+    if isinstance(body, KeyPublished | KeyRotated):
+        kid = body.kid if isinstance(body, KeyPublished) else body.to
+        public, holder = body.public, body.holder
+        keys.append({"use": body.use, "kid": kid, "public": public, "holder": holder, "index": index})
+    if isinstance(body, KeyRotated | KeyRevoked):
+        ended = body.kid if isinstance(body, KeyRevoked) else body.from_
+        for key in keys:
+            if (key["use"], key["kid"]) == (body.use, ended):
+                key.setdefault("ended", index)
+
+
 def _body(leaf: bytes) -> object:
     """Body of a leaf, or None for what is no leaf: finding that is the verifier's task."""
-    if b'"key.published"' not in leaf:
+    if not any(mark in leaf for mark in _MARKS):
         return None
     try:
         return parse_leaf(leaf).body

@@ -48,6 +48,10 @@ Category = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
 Categories = Annotated[tuple[Category, ...], msgspec.Meta(min_length=1, max_length=256)]
 """Sorted, no duplicates: `check_sorted`."""
 Answer = Annotated[str, msgspec.Meta(pattern=r"\A(report|predicate:[a-z][a-z0-9_-]{0,47})\Z")]
+Klass = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_-]{0,47}\Z")]
+"""A retention class of the catalogue, or `link` or `identity`."""
+Token = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}\Z", max_length=2048)]
+"""A compact JWS."""
 Role = Literal["admin", "approve", "audit", "query", "registrar", "source"]
 PredicateName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9-]{0,47}\Z")]
 Roles = Annotated[tuple[Role, ...], msgspec.Meta(min_length=1)]

@@ -10,6 +10,8 @@ when it has been done already, so that a crash between any two leaves a log that
     5 the checkpoint file                     what the world reads
 
 Before signing, the log must contain the copy outside: no fewer leaves, and a consistency proof from its root.
+A rotation of the checkpoint's key is a leaf: the keys are read with the head, in one snapshot, so that each
+checkpoint is signed, and each found standing anywhere is opened, by the key of its own size.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from keys.notes import Vkey, make_vkey
-from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from keys.notes import Vkey
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import Forked, HeadBehind, LogBusy, ProofFailed, RolledBack
 from ledger.files import read_if_there, write_atomic
+from ledger.logkeys import LogKeys, claimed
 from ledger.merkle import check_consistency, consistency_proof
 from ledger.rows import Head, insert_or_nothing, read_head, read_leaves
 from ledger.tables import ledger_published
@@ -45,17 +48,19 @@ class Published:
     note: bytes
 
 
-def read_note(path: Path, vkey: Vkey) -> Published | None:
+def read_note(path: Path, keys: LogKeys) -> Published | None:
     """The signed checkpoint in a file, or None when there is no file. Raises BrokenCheckpoint."""
-    note = read_if_there(path)
-    return None if note is None else Published(open_checkpoint(note, vkey), note)
+    return _opened(read_if_there(path), keys)
 
 
-def read_published(conn: Connection, shard: int, vkey: Vkey) -> Published | None:
+def read_published(conn: Connection, shard: int, keys: LogKeys) -> Published | None:
     """The latest checkpoint in the database, or None before the first. Raises BrokenCheckpoint."""
     columns = ledger_published.c
-    note = conn.execute(select(columns.note).where(columns.shard == shard)).scalar()
-    return None if note is None else Published(open_checkpoint(bytes(note), vkey), bytes(note))
+    return _opened(conn.execute(select(columns.note).where(columns.shard == shard)).scalar(), keys)
+
+
+def _opened(note: bytes | None, keys: LogKeys) -> Published | None:
+    return None if note is None else Published(keys.open(bytes(note)), bytes(note))
 
 
 def check_not_behind(size: int, earlier: Checkpoint | None, tiles: TileDirectory) -> None:
@@ -118,28 +123,33 @@ def _leaves(tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, in
 
 
 @dataclass(frozen=True, slots=True)
+class _Standing:
+    """Size of the log and its keys, the latest checkpoint in the database, and the copy outside."""
+
+    size: int
+    keys: LogKeys
+    last: Published | None
+    outside: Published | None
+
+
+@dataclass(frozen=True, slots=True)
 class Publisher:
     """Publishes one log. One at a time: the server's; a second one's swap fails with LogBusy.
 
-    `sign` signs for the raw Ed25519 key `public`, `outside` is the copy kept outside the database (elsewhere
-    than a backup of it), `file` the checkpoint that is served. Nothing new is signed under a head that is not
-    `own`. Each call of `begin` opens and ends one transaction.
+    `keys` reads the log's keys as they stand in a transaction, `sign` signs with the one named; `outside` is
+    the copy kept outside the database (elsewhere than a backup of it), `file` the checkpoint that is served.
+    Nothing new is signed under a head that is not `own`. Each call of `begin` opens and ends one transaction.
     """
 
     shard: int
     origin: str
     begin: Begin
     tiles: TileDirectory
-    sign: Callable[[bytes], bytes]
-    public: bytes
+    sign: Callable[[Vkey, bytes], bytes]
+    keys: Callable[[Connection], LogKeys]
     outside: Path
     file: Path
     own: Callable[[Head], bool] = lambda _head: True
-
-    @property
-    def vkey(self) -> Vkey:
-        """The key that verifies this log's checkpoints."""
-        return make_vkey(self.origin, self.public)
 
     def check(self) -> None:
         """Refuse to start behind what was published: raises HeadBehind, BrokenCheckpoint or MissingTile."""
@@ -151,7 +161,8 @@ class Publisher:
         Raises HeadBehind when the log contradicts the copy outside, BrokenTree when it contradicts its tiles,
         LogBusy when another publisher was faster.
         """
-        size, last, outside = self._standing()
+        standing = self._standing()
+        size, last, outside = standing.size, standing.last, standing.outside
         published = 0 if last is None else last.checkpoint.size
         if size > published or self.tiles.size() < size:
             root = recover_tiles(self.tiles, self.begin, self.shard, published, size)
@@ -159,35 +170,40 @@ class Publisher:
                 check_continues(root, size, None if earlier is None else earlier.checkpoint, self.tiles)
         if size == published:
             return last if last is not None and self._copy(last) else None
-        checkpoint = Checkpoint(self.origin, size, root)
-        new = Published(checkpoint, sign_checkpoint(checkpoint, self.sign, self.public))
+        checkpoint, vkey = Checkpoint(self.origin, size, root), standing.keys.at(size)
+        note = sign_checkpoint(checkpoint, lambda message: self.sign(vkey, message), vkey.public)
+        new = Published(checkpoint, note)
         self._swap(last, new)
         self._copy(new)
         return new
 
-    def _standing(self) -> tuple[int, Published | None, Published | None]:
-        """Size of the log, latest checkpoint in the database, copy outside; none contradicts another.
+    def _standing(self) -> _Standing:
+        """What stands where; none contradicts another.
 
-        Read in the reverse of the order in which they are written: a publisher at work is no rollback.
+        Read in the reverse of the order in which they are written: a publisher at work is no rollback, and
+        the keys that are read last know every key that signed what was read before.
         """
         served = read_if_there(self.file)
-        outside = read_note(self.outside, self.vkey)
+        kept = read_if_there(self.outside)
         on_disk = self.tiles.size()
         with self.begin() as conn:
-            last = read_published(conn, self.shard, self.vkey)
+            keys = self.keys(conn)
+            last = read_published(conn, self.shard, keys)
             head = read_head(conn, self.shard)
         size = head.size
         if size != (0 if last is None else last.checkpoint.size) and not self.own(head):
             raise Forked("the log's head was not written by its own writer")
-        if served is not None and outside is None:
+        if served is not None and kept is None:
             raise HeadBehind("a checkpoint was published, and its copy outside the database is gone")
-        if outside is not None and (last is None or last.checkpoint.size < outside.checkpoint.size):
+        # By what it claims: a database put back to before a rotation does not know who signed it since.
+        if kept is not None and (last is None or last.checkpoint.size < claimed(kept).size):
             raise RolledBack("the database does not know of the checkpoint kept outside of it")
+        outside = _opened(kept, keys)
         if size < on_disk:
             raise RolledBack("the log is shorter than its tiles")
         for earlier in (outside, last):
             check_not_behind(size, None if earlier is None else earlier.checkpoint, self.tiles)
-        return size, last, outside
+        return _Standing(size, keys, last, outside)
 
     def _swap(self, last: Published | None, new: Published) -> None:
         """Put the new checkpoint in the place of the one that was compared with, and of no other."""

@@ -2,7 +2,7 @@
 
 `HYPOTHESIS_PROFILE=thorough` looks longer. On a build machine (`CI` set) the examples are the same every
 time, so that a change is never blamed for what another one did; and nothing may be skipped there for want of
-a PostgreSQL.
+a PostgreSQL or a SoftHSM.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import databases
+from tests import databases, softhsm
 
 _CI = bool(os.environ.get("CI"))
 
@@ -30,8 +30,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_unconfigure() -> None:
-    """Stop the PostgreSQL that this process started, if it did."""
+    """Stop the PostgreSQL that this process started, if it did, and remove its token."""
     databases.RUN.closing.close()
+    softhsm.RUN.closing.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

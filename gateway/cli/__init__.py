@@ -27,10 +27,18 @@ _NOUNS = {
     "query": "gateway.cli.query:query",
     "statute": "gateway.cli.statute:statute",
     "records": "gateway.cli.records:records",
+    "hold": "gateway.cli.hold:hold",
+    "erasure": "gateway.cli.erasure:erasure",
+    "events": "gateway.cli.events:events",
+    "webhook": "gateway.cli.webhook:webhook",
+    "notice": "gateway.cli.notice:notice",
     "policy": "gateway.cli.policy:policy",
     "ledger": "gateway.cli.ledger:ledger",
     "keys": "gateway.cli.keys:keys",
     "database": "gateway.cli.database:database",
+    "backup": "gateway.cli.backup:backup",
+    "restore": "gateway.cli.backup:restore",
+    "upgrade": "gateway.cli.backup:upgrade",
     "config": "gateway.cli.config:config",
 }
 

@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.common import (
     FILE,
+    LazyGroup,
     State,
     json_option,
     key_option,
@@ -19,15 +20,19 @@ from gateway.cli.common import (
     show_table,
 )
 from gateway.cli.connect import Target, accepted, target_options
-from gateway.cli.values import person_option, read_person
+from gateway.cli.values import THUMBPRINT, person_option, read_person
 
 if TYPE_CHECKING:
     from gateway.client import Access
 
 
-@click.group(short_help="A citizen's key, report, accesses.")
+@click.group(
+    cls=LazyGroup,
+    lazy={"contact": "gateway.cli.contact:contact"},
+    short_help="A citizen's key, report, accesses.",
+)
 def citizen() -> None:
-    """Make and enrol a citizen's key, read what is held and who looked."""
+    """Make, enrol and revoke a citizen's keys, read what is held and who looked."""
 
 
 @citizen.command(short_help="Make a citizen's key.")
@@ -67,6 +72,66 @@ def enrol(state: State, key_file: Path, certificate: Path, person_file: Path | N
     with Target(state, **target).citizen(key_file) as client:
         index = accepted(client.enrol(held, number))
     click.echo(f"enrolled at index {index}")
+
+
+@citizen.command(short_help="Show your keys.")
+@key_option("the citizen")
+@json_option
+@target_options
+@pass_state
+def keys(state: State, key_file: Path, as_json: bool, **target: Any) -> None:
+    """Show every key enrolled for you and from when it acts. Refuse one that you do not know.
+
+    \b
+    chengxin citizen keys --key citizen.jwk
+    """
+    with Target(state, **target).citizen(key_file) as client:
+        found = accepted(client.keys(), as_json=as_json)
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("key", "state", "acts from", "registrar", "index"),
+        [
+            (one["key"], one["state"], one["effective"], one["registrar"], one["index"])
+            for one in found["keys"]
+        ],
+    )
+
+
+@citizen.command(short_help="Revoke a key of yours.")
+@click.argument("revoked", metavar="[THUMBPRINT]", type=THUMBPRINT, required=False)
+@click.option(
+    "--cause",
+    type=click.Choice(("lost", "compromised", "refused")),
+    required=True,
+    help="lost keeps what it granted; compromised suspends it; refused: a key that is not in effect yet.",
+)
+@key_option("the citizen, live")
+@json_option
+@target_options
+@pass_state
+def revoke(
+    state: State, revoked: str | None, cause: Any, key_file: Path, as_json: bool, **target: Any
+) -> None:
+    """Revoke (作废) a key of yours by a live one: another by its thumbprint, or this very one without.
+
+    \b
+    chengxin citizen revoke V4RzwQ1kP0b3d2tq8m5n7y9c1x3z5b7d9f1h3j5k7m9 --cause lost --key new.jwk
+    """
+    from gateway.client import Wallet
+    from gateway.client.keyfile import read_private_key
+
+    key = read_private_key(key_file)
+    place = Target(state, **target)
+    with place.citizen(key_file) as client:
+        origin = client.pins.vkey.name
+        body = Wallet(origin).sign_revocation(revoked or key.kid, cause, origin, key)
+        [done] = accepted(client.revoke(body), as_json=as_json)
+    if as_json:
+        show_json({"key": done.key, "index": done.index, "suspended": done.suspended})
+    else:
+        click.echo(f"key {done.key} revoked at index {done.index}, {done.suspended} consents suspended")
 
 
 @citizen.command(short_help="Show what is held about you.")

@@ -36,10 +36,10 @@ DAYS_30_MS = 30 * 86_400_000
 @click.group(
     short_help="Ask, decline, sign, withdraw.",
     cls=LazyGroup,
-    lazy={name: f"gateway.cli.wallet:{name}" for name in ("decline", "sign", "withdraw")},
+    lazy={name: f"gateway.cli.wallet:{name}" for name in ("decline", "resume", "sign", "withdraw")},
 )
 def consent() -> None:
-    """Ask for consent (授权); decline, sign or withdraw it."""
+    """Ask for consent (授权); decline, sign, withdraw or resume it."""
 
 
 @consent.command()

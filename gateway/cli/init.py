@@ -59,7 +59,7 @@ def init(state: State, demo: bool, policy: tuple[Path, ...], **given: Any) -> No
         home = _home(state, written)
         _write_config(home, chosen, written)
         settings = _settings(state, home, chosen)
-        made = _passphrase(settings.passphrase_file, written)
+        made = _passphrase(settings, written)
         house = initialise(settings, bundle)
     except BaseException:
         _take_back(written)
@@ -119,10 +119,16 @@ def _write_config(home: Path, chosen: dict[str, Any], written: list[Path]) -> No
     written.append(file)
 
 
-def _passphrase(file: Path, written: list[Path]) -> bool:
-    """Whether a passphrase was made because there was none."""
+def _passphrase(settings: Settings, written: list[Path]) -> bool:
+    """Whether a passphrase was made because there was none. A token's PIN is its owner's to choose."""
+    file = settings.passphrase_file
     if file.exists():
         return False
+    if settings.custody != "file":
+        fail(
+            f"{file} is not there: write the PIN of token {settings.pkcs11_token} into it, one line, "
+            f"for its owner alone (chmod 600)"
+        )
     if not file.parent.is_dir():
         fail(f"{file.parent} is no directory: make it first, or name another passphrase_file")
     write_new(file, secrets.token_urlsafe(32).encode() + b"\n")

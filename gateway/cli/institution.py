@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.common import (
     FILE,
+    LazyGroup,
     State,
     fail,
     json_option,
@@ -39,7 +40,14 @@ USUAL_ROLE = {"source": "source", "registrar": "registrar", "regulator": "audit"
 _BRINGS = {"registrar": "registrar keygen", "regulator": "regulator keygen"}
 
 
-@click.group(short_help="Register and suspend institutions.")
+_COMMANDS = {
+    "publish-key": "gateway.cli.institution_keys:publish_key",
+    "revoke-key": "gateway.cli.institution_keys:revoke_key",
+    "rotate-key": "gateway.cli.institution_keys:rotate_key",
+}
+
+
+@click.group(short_help="Register and suspend institutions.", cls=LazyGroup, lazy=_COMMANDS)
 def institution() -> None:
     """Institutions (机构): banks and agencies, sources, registrars, regulators."""
 

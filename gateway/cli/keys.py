@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.common import State, json_option, opened, pass_state, show_json, show_table
+from gateway.cli.common import LazyGroup, State, json_option, note, opened, pass_state, show_json, show_table
 
 _PURPOSE = {
     "epoch": ("aead", "wraps the data keys of this epoch"),
@@ -15,7 +15,19 @@ _PURPOSE = {
 }
 
 
-@click.group(short_help="Which keys there are.")
+_COMMANDS = {
+    "backup": "gateway.cli.keys_backup:backup",
+    "copies": "gateway.cli.keys_backup:copies",
+    "copy-destroyed": "gateway.cli.keys_backup:copy_destroyed",
+    "destroy-epoch": "gateway.cli.keys_epoch:destroy",
+    "restore": "gateway.cli.keys_backup:restore",
+    "revoke": "gateway.cli.keys_signing:revoke",
+    "rewrapped": "gateway.cli.keys_epoch:rewrapped",
+    "rotate": "gateway.cli.keys_rotate:rotate",
+}
+
+
+@click.group(short_help="Keys: show, rotate, back up.", cls=LazyGroup, lazy=_COMMANDS)
 def keys() -> None:
     """The gateway's keys: in custody, and as published in the ledger."""
 
@@ -29,24 +41,38 @@ def status(state: State, as_json: bool) -> None:
     \b
     chengxin keys status
     """
-    from gateway.institutions.published import published
+    from gateway.institutions.published import listed
+    from gateway.rotation.standing import advice, describe
 
     with opened(state) as house:
         held = house.custody.names()
         epoch = house.keyring.epoch
         with house.read() as conn:
             public = [
-                {"use": row["use"], "holder": row["holder"], "kid": row["kid"], "index": row["changed_index"]}
-                for row in published(house, conn)
+                {
+                    "use": row["use"],
+                    "holder": row["holder"],
+                    "kid": row["kid"],
+                    "index": row["since"],
+                    "ended": row["ended_index"],
+                }
+                for row in listed(house, conn)
             ]
+            rotation = describe(house, conn)
     custody = [dict(zip(("name", "kind", "use"), (name, *_known(name)), strict=True)) for name in held]
     if as_json:
-        show_json({"custody": custody, "epoch": epoch, "published": public})
+        show_json({"custody": custody, "epoch": epoch, "published": public, **rotation})
         return
     click.echo(f"in custody (epoch {epoch})")
     show_table(("name", "kind", "for"), [tuple(key.values()) for key in custody])
     click.echo("\npublished in the ledger")
-    show_table(("use", "holder", "thumbprint", "index"), [tuple(key.values()) for key in public])
+    show_table(("use", "holder", "thumbprint", "from", "before"), [tuple(key.values()) for key in public])
+    click.echo("\nepochs, and what stands under each")
+    show_table(tuple(rotation["epochs"][0]), [tuple(epoch.values()) for epoch in rotation["epochs"]])
+    click.echo("\nversions of the blind index")
+    show_table(tuple(rotation["indexes"][0]), [tuple(index.values()) for index in rotation["indexes"]])
+    for line in advice(rotation):
+        note(line)
 
 
 def _known(name: str) -> tuple[str, str]:

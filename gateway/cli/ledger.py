@@ -29,7 +29,13 @@ DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group(
-    short_help="Checkpoint, proof, export, verify.", cls=LazyGroup, lazy={"show": "gateway.cli.show:show"}
+    short_help="Checkpoint, proof, export, verify.",
+    cls=LazyGroup,
+    lazy={
+        "show": "gateway.cli.show:show",
+        "recover": "gateway.cli.recover:recover",
+        "reopen": "gateway.cli.recover:reopen",
+    },
 )
 def ledger() -> None:
     """The ledger: checkpoints, proofs, exports, and their verification."""

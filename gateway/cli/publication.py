@@ -59,8 +59,8 @@ def _asked_for(house: House, size: int) -> Published:
 
 
 def _published(house: House) -> Published | None:
-    from gateway.publishing import vkey_of
+    from gateway.signers import log_keys
     from ledger.publish import read_published
 
     with house.read() as conn:
-        return read_published(conn, house.shard, vkey_of(house))
+        return read_published(conn, house.shard, log_keys(house, conn))

@@ -15,6 +15,7 @@ import click
 
 from gateway.cli.common import (
     FILE,
+    LazyGroup,
     confirm,
     fail,
     key_option,
@@ -37,9 +38,21 @@ HOUR_MS = 3_600_000
 _DRAFT = {"document", "signatures", "officers"}
 
 
-@click.group(short_help="Certify citizens' keys, offline.")
+@click.group(
+    short_help="Certify citizens' keys, serve a counter.",
+    cls=LazyGroup,
+    lazy={
+        "rotate": "gateway.cli.registrar_rotate:rotate",
+        "withdraw": "gateway.cli.counter:withdraw",
+        "revoke-key": "gateway.cli.counter:revoke_key",
+        "list-consents": "gateway.cli.counter:list_consents",
+        "countersign": "gateway.cli.counter:countersign",
+        "send": "gateway.cli.counter:send",
+    },
+)
 def registrar() -> None:
-    """Certify that a key belongs to a person: two officers, offline, with the registrar's own keys."""
+    """Certify that a key belongs to a person, and act at the counter for who lost theirs: two officers,
+    offline, with the registrar's own keys."""
 
 
 @registrar.command(short_help="Make a registrar's or officer's key.")
@@ -146,7 +159,7 @@ def certify(
     require_free(out)
     key, registrar_public = read_private_key(key_file), read_public_key(registrar_key)
     certificate = read_text(officer_file).strip()
-    me = _officer(certificate, registrar_public, key)
+    me = certified_officer(certificate, registrar_public, key)
     if draft is None:
         document = _draft(me, person_file, **drafting)
         _show(document)
@@ -166,7 +179,7 @@ def certify(
     click.echo(f"certificate signed by {' and '.join(document.officers)}: {out}")
 
 
-def _officer(certificate: str, registrar: PublicKey, key: PrivateKey) -> OfficerCertificate:
+def certified_officer(certificate: str, registrar: PublicKey, key: PrivateKey) -> OfficerCertificate:
     """The signing officer, certified by the registrar for now and for this key."""
     from consent.enrolment import verify_officer
     from keys.signing import thumbprint
@@ -213,15 +226,20 @@ def _draft(
     )
 
 
+def is_draft(members: dict[str, Any]) -> bool:
+    """Whether a file holds a document with one officer's signature and certificate."""
+    return members.keys() == _DRAFT and all(
+        isinstance(members[name], list) and len(members[name]) == 1 and isinstance(members[name][0], str)
+        for name in ("signatures", "officers")
+    )
+
+
 def _second(members: dict[str, Any], me: OfficerCertificate, person_file: Path | None) -> EnrolmentDocument:
     """The drafted document, once it is about the person before the second officer and names that officer."""
     from consent.enrolment import parse_enrolment, person_hash
     from keys.canonical import canonical, unb64u
 
-    if members.keys() != _DRAFT or not all(
-        isinstance(members[name], list) and len(members[name]) == 1 and isinstance(members[name][0], str)
-        for name in ("signatures", "officers")
-    ):
+    if not is_draft(members):
         fail("this is no draft with one signature: give the file that the first officer's `certify` wrote")
     document = parse_enrolment(canonical(members["document"]))
     if me.officer not in document.officers or me.registrar != document.registrar:

@@ -115,11 +115,12 @@ def _leaves(
     from gateway.client.keyfile import read_jwk
     from ledger.bodies import KeySealing
     from ledger.entries import parse_leaf
-    from ledger.verify.reader import Tree, read_checkpoint
+    from ledger.verify.following import open_export
+    from ledger.verify.reader import Tree
     from ledger.verify.sealed import Opener
 
     opener = None if regulator_key is None else Opener(directory, read_jwk(regulator_key))
-    checkpoint = read_checkpoint(directory, vkey)
+    checkpoint = open_export(directory, vkey).checkpoint
     for index, data, _ in Tree(directory, checkpoint).leaves():
         leaf = parse_leaf(data)
         if opener is not None and isinstance(leaf.body, KeySealing):

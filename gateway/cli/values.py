@@ -113,6 +113,11 @@ LOG_NAME = Matching(
 OPERATOR_ID = Matching(
     "operator", re.compile(r"op-[0-9a-f]{16}"), "an operator id looks like op-0123456789abcdef"
 )
+THUMBPRINT = Matching(
+    "thumbprint",
+    re.compile(r"[A-Za-z0-9_-]{43}"),
+    "a key's thumbprint is 43 letters, digits, - and _, as `citizen keys` prints it",
+)
 OFFICER_ID = Matching(
     "officer",
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),

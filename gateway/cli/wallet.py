@@ -1,4 +1,4 @@
-"""The citizen's side of `chengxin consent`: decline, sign, withdraw; signing works offline.
+"""The citizen's side of `chengxin consent`: decline, sign, withdraw, resume; signing works offline.
 
 Invariant: a command signs what it showed. It needs a document and a key file, and no network unless
 `--send` is given."""
@@ -27,7 +27,7 @@ from gateway.cli.common import (
     write_object,
 )
 from gateway.cli.connect import Target, accepted, require_online, target_options
-from gateway.cli.values import LOG_NAME, UUID
+from gateway.cli.values import LOG_NAME, UUID, UUID_TEXT
 
 if TYPE_CHECKING:
     from consent.document import Template
@@ -186,6 +186,31 @@ def withdraw(
         return
     with place.citizen(key_file) as client:
         _tell(accepted(client.withdraw(body), as_json=as_json), as_json=as_json)
+
+
+@click.command(short_help="Resume a suspended consent.")
+@click.argument("consent_id", type=UUID_TEXT)
+@key_option("the citizen, live")
+@json_option
+@target_options
+@pass_state
+def resume(state: State, consent_id: str, key_file: Path, as_json: bool, **target: Any) -> None:
+    """Confirm (恢复) a suspended consent, as when its key was compromised: it is answered under again.
+
+    \b
+    chengxin consent resume 3f0e5a52-6c5e-4a5c-9b7e-2f6f0f1d9c11 --key new.jwk
+    """
+    from gateway.client import Wallet
+    from gateway.client.keyfile import read_private_key
+
+    with Target(state, **target).citizen(key_file) as client:
+        held = accepted(client.consent(consent_id), as_json=as_json)
+        suspension = held.get("suspension")
+        if not isinstance(suspension, int):
+            fail(f"the consent is not suspended, it is {held.get('state')}: there is nothing to resume")
+        origin = client.pins.vkey.name
+        body = Wallet(origin).sign_resumption(consent_id, suspension, origin, read_private_key(key_file))
+        _tell(accepted(client.resume(body), as_json=as_json), as_json=as_json)
 
 
 def _named(consent_: str, gateway: str | None) -> tuple[str, str]:

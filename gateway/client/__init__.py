@@ -17,7 +17,8 @@ from __future__ import annotations
 from gateway.client.accesses import Access
 from gateway.client.bank import Answer, BankClient, ConsentRequested, Person, Proven, RequestState, Terms
 from gateway.client.channel import new_http
-from gateway.client.citizen import CitizenClient, Recorded
+from gateway.client.citizen import CitizenClient, Recorded, RevokedKey
+from gateway.client.counter import CounterClient
 from gateway.client.errors import (
     ClientError,
     EncryptedAnswer,
@@ -30,12 +31,15 @@ from gateway.client.errors import (
     Unreachable,
     WillNotSign,
 )
+from gateway.client.events import Told
 from gateway.client.evidence import Pins
+from gateway.client.following import PublishedKeys
 from gateway.client.keyfile import read_decryption_key, read_private_key, read_public_key
 from gateway.client.passkey import PasskeyClient
-from gateway.client.published import PublishedKeys, pins_from, published_keys
+from gateway.client.published import pins_from, published_keys
 from gateway.client.reply import Refused, Signed
 from gateway.client.wallet import Wallet
+from gateway.client.webhook import Event, Inbox, verify_webhook
 
 __all__ = [
     "Access",
@@ -44,8 +48,11 @@ __all__ = [
     "CitizenClient",
     "ClientError",
     "ConsentRequested",
+    "CounterClient",
     "EncryptedAnswer",
+    "Event",
     "EvidenceFailed",
+    "Inbox",
     "KeyFileError",
     "KeyFileExists",
     "KeyFileExposed",
@@ -58,8 +65,10 @@ __all__ = [
     "Recorded",
     "Refused",
     "RequestState",
+    "RevokedKey",
     "Signed",
     "Terms",
+    "Told",
     "UnexpectedReply",
     "Unreachable",
     "Wallet",
@@ -70,4 +79,5 @@ __all__ = [
     "read_decryption_key",
     "read_private_key",
     "read_public_key",
+    "verify_webhook",
 ]

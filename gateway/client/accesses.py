@@ -23,15 +23,16 @@ from ledger.merkle import leaf_hash
 
 # Members of a leaf's body: what the citizen must be told where it stands there, and what may be left aside.
 _ALWAYS_SHOWN: Final = ("purpose", "reason")
-_IF_SHOWN: Final = ("query", "request", "what")
+_IF_SHOWN: Final = ("query", "request", "what", "cause")
 UNSEALED: Final = "query.unsealed"
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry about the citizen: who, when, why, what. `at` is RFC 3339, `leaf` base64url of its bytes.
 
-    `statute` is the code of the law it stands under without a consent; `joined`, of a `query.unsealed`, all
-    entries of the query that it names.
+    `statute` is the code of the law it stands under without a consent; `registrar` whose two officers acted,
+    at a counter or by enrolling a key; `cause` why a key ended or a consent was suspended; `joined`, of a
+    `query.unsealed`, all entries of the query that it names.
     `proof` is the tlog-proof@v1 text, absent until a checkpoint covers the entry (about a second).
     """
 
@@ -49,6 +50,8 @@ class Access(msgspec.Struct, frozen=True, omit_defaults=True):
     request: str | None = None
     what: str | None = None
     statute: str | None = None
+    cause: str | None = None
+    registrar: str | None = None
     proof: str | None = None
     joined: tuple[Access, ...] = ()
 
@@ -123,7 +126,7 @@ def _says(leaf: Mapping[str, Any], access: Access, origin: str) -> bool:
     said = (leaf.get("log"), leaf.get("index"), leaf.get("at"), leaf.get("type"))
     if said != (origin, access.index, access.at, access.type):
         return False
-    if not _acted(body, by, access.institution):
+    if not _acted(body, by, access.institution) or access.registrar not in (None, by.get("registrar")):
         return False
     if "categories" in body and body["categories"] != list(access.categories):
         return False

@@ -15,6 +15,7 @@ from consent.document import Template, parse_template
 from consent.errors import ConsentError
 from consent.receipt import Receipt
 from gateway.client.errors import EvidenceFailed, UnexpectedReply
+from gateway.client.events import Told, read_events
 from gateway.client.form import require_asked
 from gateway.client.pinned import PinnedClient
 from gateway.client.reply import Refused, Reply, Signed, is_problem, json_object, read_problem
@@ -193,6 +194,11 @@ class BankClient(PinnedClient):
         content = content_of(disclosed, self._encryption_key)
         require_asked(content, answer)
         return Answer(content, self.pins.disclosure(disclosed.get("receipt"), query_id, content))
+
+    def events(self, after: int = 0, limit: int = 100) -> tuple[Told, ...] | Refused:
+        """What this institution is told of, beyond the event with number `after`; at most 1000 at once."""
+        reply = self._channel.get(f"/v1/events?after={after}&limit={limit}")
+        return self._refused(reply, None) if is_problem(reply) else read_events(reply, after)
 
     def proof(self, index: int) -> bytes | Refused:
         """The tlog-proof@v1 text of the entry at `index`, not yet verified."""

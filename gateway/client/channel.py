@@ -53,6 +53,14 @@ class Channel:
         """POST `body` as canonical JSON to `path`, signed."""
         return self._send("POST", path, canonical(body))
 
+    def put(self, path: str, body: object) -> Reply:
+        """PUT `body` as canonical JSON to `path`, signed."""
+        return self._send("PUT", path, canonical(body))
+
+    def delete(self, path: str) -> Reply:
+        """DELETE `path`, signed."""
+        return self._send("DELETE", path, None)
+
     def _send(self, method: str, path: str, body: bytes | None) -> Reply:
         target = target_uri(self.base_url, path)
         headers = sign_request(

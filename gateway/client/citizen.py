@@ -28,6 +28,15 @@ class Recorded:
     signed: Signed
 
 
+@dataclass(frozen=True, slots=True)
+class RevokedKey:
+    """A key (thumbprint) that acts no more, its entry, and how many consents were suspended with it."""
+
+    key: str
+    index: int
+    suspended: int
+
+
 class CitizenClient(PinnedClient):
     """One citizen with the key only they hold. `vkey` and `receipt_key` are pinned, not fetched.
 
@@ -50,6 +59,18 @@ class CitizenClient(PinnedClient):
         """Hand in a withdrawal that the wallet signed; once this returns, nothing more is answered."""
         return self._record("/v1/withdrawals", body, "withdrawn")
 
+    def resume(self, body: Mapping[str, Any]) -> Recorded | Refused:
+        """Hand in a resumption that the wallet signed: the consent is answered under again."""
+        return recorded(self.pins, self._channel.post("/v1/resumptions", dict(body)), body, "resumed")
+
+    def revoke(self, body: Mapping[str, Any]) -> tuple[RevokedKey, ...] | Refused:
+        """Hand in the revocation of a key that the wallet signed; once this returns, it acts no more."""
+        return revoked_keys(self._channel.post("/v1/keys/revocations", dict(body)))
+
+    def keys(self) -> dict[str, Any] | Refused:
+        """Every key enrolled for this citizen: one that they do not know of is to be refused."""
+        return self._read("/v1/me/keys")
+
     def decline(self, request_id: str, document_sha256: str) -> int | Refused:
         """Say no to a request for consent; no reason is needed. Returns the index of the entry."""
         body = {"request_id": request_id, "document_sha256": document_sha256}
@@ -63,6 +84,19 @@ class CitizenClient(PinnedClient):
     def consent(self, consent_id: str) -> dict[str, Any] | Refused:
         """What the gateway holds of a consent this citizen gave."""
         return self._read(f"/v1/consents/{consent_id}")
+
+    def put_contact(self, channel: str, address: str, language: str) -> dict[str, Any] | Refused:
+        """Where to be notified: `email` or `sms` (+86…), in `zh-CN` or `en`. Replaces the one before."""
+        body = {"channel": channel, "address": address, "language": language}
+        return self._own(self._channel.put("/v1/me/contact", body))
+
+    def contacts(self) -> dict[str, Any] | Refused:
+        """Where this citizen is notified."""
+        return self._read("/v1/me/contact")
+
+    def drop_contacts(self) -> dict[str, Any] | Refused:
+        """Be notified no more: every address is forgotten."""
+        return self._own(self._channel.delete("/v1/me/contact"))
 
     def report(self) -> dict[str, Any] | Refused:
         """Everything that is held about this citizen (CIR, 征信业管理条例, art. 17)."""
@@ -93,7 +127,9 @@ class CitizenClient(PinnedClient):
         return recorded(self.pins, self._channel.post(path, dict(body)), body, state)
 
     def _read(self, path: str) -> dict[str, Any] | Refused:
-        reply = self._channel.get(path)
+        return self._own(self._channel.get(path))
+
+    def _own(self, reply: Reply) -> dict[str, Any] | Refused:
         return refused(reply) if is_problem(reply) else json_object(reply, 200)
 
 
@@ -107,6 +143,16 @@ def recorded(pins: Pins, reply: Reply, body: Mapping[str, Any], state: str) -> R
     if not isinstance(consent_id, str) or members.get("consent_id") != consent_id:
         raise UnexpectedReply("the reply is of another consent")
     return Recorded(consent_id, state, pins.consent(members.get("receipt"), consent_id, state))
+
+
+def revoked_keys(reply: Reply) -> tuple[RevokedKey, ...] | Refused:
+    """What a reply to a revocation says."""
+    if is_problem(reply):
+        return refused(reply)
+    found = json_object(reply, 200, 201).get("revoked")
+    if not isinstance(found, list) or not found:
+        raise UnexpectedReply("the reply names no key that was revoked")
+    return tuple(read_as(one, RevokedKey) for one in found)
 
 
 def refused(reply: Reply) -> Refused:

@@ -1,11 +1,13 @@
 """What both online clients are: one key, one gateway, two pinned keys, and a transport to close.
 
 Invariant: the pins are given, never fetched here; see `gateway.client.published` for how to come by them.
+What is fetched, when a key is met that is not known, are rotations that the pinned keys signed.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -13,6 +15,7 @@ import httpx
 
 from gateway.client.channel import Channel, Clock, new_http, system_clock
 from gateway.client.evidence import Pins
+from gateway.client.published import published_keys
 from keys.notes import Vkey, parse_vkey
 from keys.signing import PrivateKey, PublicKey, Random
 
@@ -36,9 +39,13 @@ class PinnedClient:
         clock: Clock = system_clock,
         random: Random = os.urandom,
     ) -> None:
-        self.pins = Pins(parse_vkey(vkey) if isinstance(vkey, str) else vkey, receipt_key)
         self._owns_http = http is None
         self._channel = Channel(base_url, key, self.TAG, http or new_http(), clock, random)
+        self.pins = Pins(
+            parse_vkey(vkey) if isinstance(vkey, str) else vkey,
+            receipt_key,
+            ask=partial(published_keys, base_url, self._channel.http),
+        )
 
     def close(self) -> None:
         """Close the connections that this client opened."""

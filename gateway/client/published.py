@@ -2,40 +2,23 @@
 
 Invariant: keys read from the gateway itself prove nothing by themselves. They become pins only together
 with a vkey that was obtained elsewhere (the regulator, a contract, an earlier visit); a gateway that names
-another is refused. The receipt key is taken on first use and should be kept from then on.
+another, to which no rotation leads, is refused. The receipt key is taken on first use and should be kept from
+then on.
 """
 
 from __future__ import annotations
 
 import httpx
-import msgspec
 
 from gateway.client.channel import exchange
 from gateway.client.errors import EvidenceFailed, UnexpectedReply
 from gateway.client.evidence import Pins
+from gateway.client.following import PublishedKeys, log_keys_from
 from gateway.client.reply import json_object, read_as
 from gateway.http.signature import target_uri
 from keys.errors import KeysError
-from keys.notes import parse_vkey
+from keys.notes import format_vkey, parse_vkey
 from keys.signing import parse_public_jwk
-
-
-class PublishedKey(msgspec.Struct, frozen=True):
-    """One published key: what for, thumbprint, public JWK, who holds it, and the index of its leaf."""
-
-    use: str
-    kid: str
-    public: dict[str, str]
-    holder: str
-    index: int
-
-
-class PublishedKeys(msgspec.Struct, frozen=True):
-    """`GET /v1/keys`: the log's origin, its vkey and every published key."""
-
-    origin: str
-    vkey: str
-    keys: tuple[PublishedKey, ...]
 
 
 def published_keys(base_url: str, http: httpx.Client) -> PublishedKeys:
@@ -47,11 +30,12 @@ def published_keys(base_url: str, http: httpx.Client) -> PublishedKeys:
 def pins_from(keys: PublishedKeys, vkey: str) -> Pins:
     """Pins of the `vkey` obtained elsewhere and the latest receipt key that the gateway published under it.
 
-    Raises EvidenceFailed when the gateway names another log, UnexpectedReply when no receipt key is there.
+    Raises EvidenceFailed when the gateway names another log, or a vkey to which no rotation leads,
+    UnexpectedReply when no receipt key is there.
     """
-    if keys.vkey != vkey:
-        raise EvidenceFailed("the gateway names another vkey than the one given")
-    receipts = [key for key in keys.keys if key.use == "receipt"]
+    if keys.vkey != vkey and format_vkey(log_keys_from(parse_vkey(vkey), keys).current) != keys.vkey:
+        raise EvidenceFailed("the gateway names another vkey than the one given, and no rotation leads to it")
+    receipts = [key for key in keys.keys if key.use == "receipt" and key.ended is None]
     if not receipts:
         raise UnexpectedReply("the gateway publishes no receipt key")
     latest = max(receipts, key=lambda key: key.index)

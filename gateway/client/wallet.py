@@ -22,7 +22,14 @@ from consent.document import (
     parse_template,
     with_subject,
 )
-from consent.proof import sign_consent, sign_withdrawal
+from consent.proof import sign_consent, sign_resumption, sign_revocation, sign_withdrawal
+from consent.revocation import (
+    Cause,
+    KeyRevocation,
+    Resumption,
+    format_resumption,
+    format_revocation,
+)
 from gateway.client.errors import WillNotSign
 from keys.canonical import b64u, canonical, parse_canonical, parse_json_strict, sha256_hex
 from keys.errors import KeysError
@@ -103,6 +110,37 @@ class Wallet:
     ) -> bytes:
         """JCS of a withdrawal, for a passkey with the thumbprint `subject`."""
         return format_withdrawal(self._withdrawal(consent_id, gateway, subject, reason))
+
+    def sign_revocation(self, revoked: str, cause: Cause, gateway: str, key: PrivateKey) -> dict[str, Any]:
+        """The body that ends the key with the thumbprint `revoked`, this one or another of its person."""
+        self._check_gateway(gateway)
+        try:
+            revocation = KeyRevocation(
+                gateway=gateway,
+                key=revoked,
+                cause=cause,
+                subject=key.kid,
+                nonce=b64u(self.random(_NONCE_BYTES)),
+            )
+        except ValueError as error:
+            raise WillNotSign(str(error)) from None
+        document = parse_canonical(format_revocation(revocation))
+        return {"document": document, "proof": sign_revocation(revocation, key)}
+
+    def sign_resumption(
+        self, consent_id: str, suspension: int, gateway: str, key: PrivateKey
+    ) -> dict[str, Any]:
+        """The body that resumes a consent which the leaf `suspension` suspended (`CitizenClient.consent`)."""
+        self._check_gateway(gateway)
+        resumption = Resumption(
+            consent_id=consent_id,
+            gateway=gateway,
+            subject=key.kid,
+            suspension=suspension,
+            nonce=b64u(self.random(_NONCE_BYTES)),
+        )
+        document = parse_canonical(format_resumption(resumption))
+        return {"document": document, "proof": sign_resumption(resumption, key)}
 
     def _consent(
         self, template: bytes, subject: str, without: Collection[str], notice_text: str | None

@@ -59,15 +59,51 @@ class Grant(Body, frozen=True):
     certificate: dict[str, Any] | None = None
 
 
-class Withdraw(Body, frozen=True):
-    """`POST /v1/withdrawals`: the signed withdrawal."""
+class Signed(Body, frozen=True):
+    """A document with its citizen's proof, or an order of the counter with both officers' signatures.
+
+    The order comes with the number of the person it is about and both officers' certificates, in the order of
+    the officers' ids.
+    """
+
+    document: dict[str, Any]
+    proof: Proof | None = None
+    signatures: tuple[Token, Token] | None = None
+    officers: tuple[Token, Token] | None = None
+    citizen_number: CitizenNumber | None = None
+
+    def __post_init__(self) -> None:
+        counter = {part is not None for part in (self.signatures, self.officers, self.citizen_number)}
+        if counter != {self.proof is None}:
+            raise ValueError("give a proof, or signatures, officers and citizen_number")
+
+
+class Withdraw(Signed, frozen=True):
+    """`POST /v1/withdrawals`: a signed withdrawal, or the counter's order."""
+
+
+class Revoke(Signed, frozen=True):
+    """`POST /v1/keys/revocations`: a signed revocation of a key, or the counter's order."""
+
+
+class Resume(Body, frozen=True):
+    """`POST /v1/resumptions`: the signed resumption of a suspended consent."""
 
     document: dict[str, Any]
     proof: Proof
 
 
+class Counter(Body, frozen=True):
+    """`POST /v1/counter/consents`: the counter's order to list what a person has."""
+
+    document: dict[str, Any]
+    signatures: tuple[Token, Token]
+    officers: tuple[Token, Token]
+    citizen_number: CitizenNumber
+
+
 class Challenge(Body, frozen=True):
-    """`POST /v1/challenges`: the consent or withdrawal that a passkey is about to sign."""
+    """`POST /v1/challenges`: the document that a passkey is about to sign."""
 
     document: dict[str, Any]
 

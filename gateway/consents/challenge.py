@@ -19,9 +19,12 @@ import sqlalchemy as sa
 
 from consent.document import CONSENT_TYPE, WITHDRAWAL_TYPE, parse_consent, parse_withdrawal
 from consent.errors import MalformedDocument
+from consent.revocation import RESUMPTION_TYPE, REVOCATION_TYPE, parse_resumption, parse_revocation
 from consent.webauthn import (
     NONCE_BYTES,
     consent_challenge,
+    resumption_challenge,
+    revocation_challenge,
     withdrawal_challenge,
 )
 from gateway.errors import Rejected
@@ -52,7 +55,7 @@ class Challenge:
 
 
 def challenge(house: House, members: dict[str, Any]) -> Challenge:
-    """A challenge for one consent or withdrawal. It says nothing about anybody.
+    """A challenge for one document that a citizen signs. It says nothing about anybody.
 
     `Rejected`: `malformed-body`, or `consent-mismatch` where the document is for another gateway.
     """
@@ -105,7 +108,11 @@ def _reader(kind: object, document: bytes) -> tuple[str, Callable[[bytes, bytes]
         return parse_consent(document).gateway, consent_challenge
     if kind == WITHDRAWAL_TYPE:
         return parse_withdrawal(document).gateway, withdrawal_challenge
-    raise MalformedDocument("neither a consent nor a withdrawal")
+    if kind == REVOCATION_TYPE:
+        return parse_revocation(document).gateway, revocation_challenge
+    if kind == RESUMPTION_TYPE:
+        return parse_resumption(document).gateway, resumption_challenge
+    raise MalformedDocument("nothing that a passkey signs here")
 
 
 def _mac(house: House, head: bytes, document: bytes) -> bytes:

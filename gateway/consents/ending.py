@@ -18,7 +18,7 @@ from consent.lifecycle import Event, apply
 from gateway import metrics, rows
 from gateway.consents.stored import is_about, is_open, leaf_body, open_request, request_row
 from gateway.errors import EvidenceBroken, Rejected
-from gateway.people.citizens import Citizen
+from gateway.people.citizens import Citizen, require_acting
 from gateway.tables import consent_requests, grants
 from gateway.transaction import Nonce, Transaction
 from ledger.log import Entry
@@ -35,6 +35,7 @@ def decline(house: House, ask: Decline, citizen: Citizen, nonce: Nonce) -> Entry
     """Record a citizen's no. `Rejected` when the request is not theirs, or was answered."""
 
     def act(tx: Transaction) -> Entry:
+        require_acting(tx, citizen)
         row = request_row(house, tx.conn, "request", ask.request_id)
         if row is None or not is_about(house, tx.conn, row, citizen):
             raise Rejected("not-found")

@@ -21,24 +21,23 @@ from gateway.consents import bodies, proofs
 from gateway.consents.held import held_grant
 from gateway.consents.stored import open_request, request_row
 from gateway.errors import EvidenceBroken, Rejected
-from gateway.evidence import Evidence
-from gateway.institutions.published import registrar_key
+from gateway.institutions.published import certified_under, certifying_key
 from gateway.institutions.standing import require_standing
 from gateway.people.citizens import (
     Enrolled,
+    acts,
     enrol,
-    key_by_lookup,
+    key_by_thumbprint,
     open_certificate,
     open_commitment_salt,
     open_key,
 )
-from gateway.people.subjects import find_by_number, kid_lookup
+from gateway.people.subjects import find_by_number
 from gateway.tables import grants
 from gateway.transaction import Transaction
 from keys.canonical import b64u, canonical, parse_canonical
 from keys.errors import KeysError
 from keys.instant import format_instant
-from keys.signing import thumbprint_bytes
 from ledger.log import Entry
 
 if TYPE_CHECKING:
@@ -115,8 +114,8 @@ def _grant(tx: Transaction, signed: Signed) -> Granted:
     require_standing(tx, consent.recipient, "query")
     enrolled = _enrolled(tx, signed, number)
     proof = proofs.kept(house, signed.proof, open_key(enrolled.subject.link, enrolled.row))
-    evidence = _verify(tx, signed.document, proof, enrolled)
-    if tx.at < evidence.enrolment.effective:
+    _verify(tx, signed.document, proof, enrolled)
+    if not acts(enrolled.row, tx.at):
         raise Rejected("key-not-live")
     proofs.spend(tx, proof, signed.document)
     return _record(tx, signed, proof, enrolled)
@@ -130,7 +129,7 @@ def _asked_for(house: House, conn: sa.Connection, consent: str) -> dict[str, Any
 
 
 def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
-    """The person's live key: enrolled now with the certificate that came along, or held already.
+    """The person's key: enrolled now with the certificate that came along, or held already.
 
     Whoever signs with a key that is not this person's, as the bank that asked could, gets one answer by one
     path, whether the person is enrolled, merely known, or nobody.
@@ -138,8 +137,7 @@ def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
     if signed.certificate is not None:
         return enrol(tx, signed.certificate, number)
     subject = find_by_number(tx.house, tx.conn, number)
-    lookup = kid_lookup(tx.house.custody, thumbprint_bytes(signed.consent.subject))
-    row = key_by_lookup(tx.house, tx.conn, lookup)
+    row = key_by_thumbprint(tx.house, tx.conn, signed.consent.subject)
     if row is None or not subject.known or row["subject"] != subject.subject:
         raise Rejected(
             "bad-certificate", "no key is enrolled for this person: send the enrolment certificate"
@@ -147,13 +145,13 @@ def _enrolled(tx: Transaction, signed: Signed, number: str) -> Enrolled:
     return Enrolled(subject, row, None)
 
 
-def _verify(tx: Transaction, document: bytes, proof: Proof, enrolled: Enrolled) -> Evidence:
+def _verify(tx: Transaction, document: bytes, proof: Proof, enrolled: Enrolled) -> None:
     """The citizen's proof under the stored certificate, exactly as every later query will check it."""
     house = tx.house
     certificate = open_certificate(enrolled.subject.link, enrolled.row)
-    registrar = registrar_key(house, tx.conn, enrolled.row["registrar"])
+    registrar = certifying_key(house, tx.conn, enrolled.row["registrar"], certified_under(certificate))
     try:
-        return house.evidence.verify(document, format_proof(proof), certificate, registrar)
+        house.evidence.verify(document, format_proof(proof), certificate, registrar)
     except EvidenceBroken as error:
         raise Rejected(
             "bad-proof", "the proof is not by this person's certified key over this document"
@@ -164,7 +162,7 @@ def _record(tx: Transaction, signed: Signed, proof: Proof, enrolled: Enrolled) -
     consent, subject = signed.consent, enrolled.subject
     entry = tx.append(
         "consent.granted",
-        _leaf_body(signed, proof, enrolled.row["about"]),
+        leaf_body(consent, signed.document, proof, enrolled.row["about"]),
         tag=subject.tag,
         details={
             "document": parse_canonical(signed.document),
@@ -190,10 +188,10 @@ def _record(tx: Transaction, signed: Signed, proof: Proof, enrolled: Enrolled) -
     return Granted(consent, entry)
 
 
-def _leaf_body(signed: Signed, proof: Proof, commitment: str) -> dict[str, Any]:
-    consent = signed.consent
+def leaf_body(consent: Consent, document: bytes, proof: Proof, commitment: str) -> dict[str, Any]:
+    """What `consent.granted` says of a consent; `commitment` (hex) is that of the key it is signed with."""
     return {
-        "consent_hash": consent_hash(signed.document).hex(),
+        "consent_hash": consent_hash(document).hex(),
         "recipient": consent.recipient,
         "purpose": consent.purpose,
         "categories": list(consent.categories),
@@ -203,7 +201,7 @@ def _leaf_body(signed: Signed, proof: Proof, commitment: str) -> dict[str, Any]:
         "max_uses": consent.max_uses,
         "retention_days": consent.retention_days,
         "commitment": commitment,
-        "proof_sha256": proof_sha256(proof, signed.document),
+        "proof_sha256": proof_sha256(proof, document),
         "kind": proof_kind(proof),
     }
 

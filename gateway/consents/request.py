@@ -25,7 +25,7 @@ from gateway.consents.stored import leaf_body, open_request, request_row
 from gateway.ids import new_uuid
 from gateway.institutions.standing import signers_standings, standing_row, standings
 from gateway.keyring import LINK
-from gateway.people.subjects import find_by_number
+from gateway.people.subjects import find_by_number, stands
 from gateway.policies import named_by
 from gateway.query.quota import Asked, take_one
 from gateway.query.request import Signer
@@ -70,11 +70,11 @@ def request_consent(
     with house.read() as conn:
         person = find_by_number(house, conn, citizen_number)
     one_time = house.random(16)
-    tag = person.tag if person.known else one_time
     body_mac = house.custody.mac(ROW_KEY, b"consent-request\x00" + canonical(body))
 
     def act(tx: Transaction) -> Requested | RequestRefused | Throttled:
-        earlier = request_row(tx.house, tx.conn, "request", ask.request_id)
+        tag = person.tag if stands(tx, person) and person.known else one_time  # erased since, they are nobody
+        earlier = request_row(tx.house, tx.conn, "request", ask.request_id, erased=True)
         own = earlier is not None and earlier["institution"] == signer.institution
         repeated = earlier is not None and own and hmac.compare_digest(earlier["body_mac"], body_mac)
         ruling = decide_request(

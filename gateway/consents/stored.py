@@ -21,11 +21,15 @@ from gateway.transaction import Transaction
 if TYPE_CHECKING:
     from gateway.house import House
 
+ERASED = "erased"
+"""State of a request whose person was erased: nothing is in it any more, and its id serves nobody again."""
+
 
 def request_row(
-    house: House, conn: sa.Connection, column: str, value: str, **own: object
+    house: House, conn: sa.Connection, column: str, value: str, *, erased: bool = False, **own: object
 ) -> dict[str, Any] | None:
-    """One evident request by `request` or `consent`, whose columns are as in `own`, or None.
+    """One evident request by `request` or `consent`, whose columns are as in `own`, or None. One that
+    was erased, of which the id alone is left, is none but to who asks for it.
 
     One that is not so is not authenticated either, so that it takes no longer than one that is not there.
     """
@@ -33,7 +37,7 @@ def request_row(
     if not found or any(found[0][name] != value for name, value in own.items()):
         return None
     rows.require_evident(house.custody, consent_requests, found[0])
-    return found[0]
+    return None if found[0]["state"] == ERASED and not erased else found[0]
 
 
 def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from consent.document import format_template, parse_consent
-from consent.lifecycle import state_at
+from consent.lifecycle import State, state_at
 from gateway.consents.held import grant_row
 from gateway.consents.stored import is_about, open_request, request_row
 from gateway.errors import Rejected
@@ -38,21 +38,23 @@ def view_consent(house: House, conn: sa.Connection, consent: str, viewer: Viewer
 
 
 def describe_grant(house: House, conn: sa.Connection, row: dict[str, Any], at: int) -> dict[str, Any]:
-    """The members of one evident grant."""
+    """The members of one evident grant; of a suspended one also the leaf that a resumption names."""
     subject = find_by_tag(house, conn, row["tag"])
     document = subject.link.open("grants", "document", row["consent"].encode(), row["document"])
-    return {
+    state = state_at(row["state"], parse_consent(document), row["uses"], at)
+    told = {
         "consent_id": row["consent"],
-        "state": state_at(row["state"], parse_consent(document), row["uses"], at).value,
+        "state": state.value,
         "uses": row["uses"],
         "index": row["grant_index"],
         "document": parse_canonical(document),
     }
+    return told | ({"suspension": row["changed_index"]} if state is State.SUSPENDED else {})
 
 
 def view_request(house: House, conn: sa.Connection, request: str, viewer: Viewer, at: int) -> dict[str, Any]:
     """A request for consent: state, and the document to sign. `Rejected` (`not-found`) to anyone else."""
-    own = {} if isinstance(viewer, Citizen) else {"institution": viewer.institution}
+    own: dict[str, Any] = {} if isinstance(viewer, Citizen) else {"institution": viewer.institution}
     row = request_row(house, conn, "request", request, **own)
     if row is None or (isinstance(viewer, Citizen) and not is_about(house, conn, row, viewer)):
         raise Rejected("not-found")

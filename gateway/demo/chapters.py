@@ -6,9 +6,7 @@ what the running server replied.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import uuid
 from dataclasses import dataclass
 from typing import Final
@@ -17,12 +15,11 @@ from gateway.client import Person, Terms
 from gateway.client.bank import Answer
 from gateway.client.keyfile import write_private_key, write_public_key
 from gateway.client.statutory import Order, StatutoryClient, Waiting, statutory_request
-from gateway.demo.evidence import export, verify_words
+from gateway.demo.checks import export, verified, verify_words
 from gateway.demo.failure import DemoFailed
+from gateway.demo.life import tell_accesses
 from gateway.demo.parties import BANK, COURT, Citizen
-from gateway.demo.server_process import run
 from gateway.demo.stage import Stage, accepted, python, refused
-from gateway.demo.story import tell_accesses
 from gateway.institutions.register import NewInstitution, add_institution, add_operator
 from keys.instant import DAY, format_instant
 from keys.signing import PrivateKey, generate_key, parse_public_jwk
@@ -213,9 +210,7 @@ def checked(stage: Stage) -> None:
     tell.chapter("checked")
     directory = stage.home.path / "export-with-chapters"
     export(stage, directory)
-    words = verify_words(stage, directory)
-    found = json.loads(run([sys.executable, *words, "--json"]))
-    if not found.get("ok"):
-        raise DemoFailed("the exported ledger does not verify")
+    words = verify_words(stage, directory, stage.home.shelf)
+    found = verified(words)
     tell.line("checked.done", size=found["size"], opened=found["opened"])
     tell.command(python(*words))

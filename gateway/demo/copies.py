@@ -26,19 +26,25 @@ from gateway.export import export_ledger
 from gateway.house import House
 from gateway.http.app import create_app
 from gateway.opening import open_house
-from gateway.publishing import PublishingThread, vkey_of
+from gateway.publishing import PublishingThread
+from gateway.recovery.backup import copy_log
+from gateway.signers import log_keys
 from keys.signing import PrivateKey
 from ledger.errors import Finding
 from ledger.publish import read_published
 from ledger.verify.auditor import Trust, audit
 
 _FILES: Final = ("config.toml", "passphrase")
-_FOLDERS: Final = ("custody", "log", "outside")
+_FOLDERS: Final = ("custody", "outside", "rewrapped")
+"""Before the log: what is kept outside of it may be older than the log's tiles, never newer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the insider goes after. Indexes are of the ledger; `trust` is what the auditor pinned."""
+    """What the insider goes after. Indexes are of the ledger; `trust` is what the auditor pinned.
+
+    `before_withdrawal` is None where nobody kept an older database.
+    """
 
     home: Path
     trust: Trust
@@ -52,7 +58,7 @@ class Target:
     withdrawn_at: int
     live: str
     now: Kept
-    before_withdrawal: Kept
+    before_withdrawal: Kept | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +90,19 @@ class Copy:
     @contextmanager
     def opened(self) -> Iterator[House]:
         """The gateway, started on the copy."""
-        house = open_house(load_settings(self.path))
-        try:
+        with opened(self.path) as house:
             yield house
-        finally:
-            house.engine.dispose()
-            house.custody.close()
 
     def query(self, consent: str) -> Answer | Refused:
         """The bank's client against the copy's own gateway, without a network between them."""
-        with self.opened() as house:
-            transport = httpx.WSGITransport(app=_like_gunicorn(create_app(house, PublishingThread(house))))
-            with httpx.Client(transport=transport) as http:
-                target = self.target
-                bank = BankClient(
-                    house.settings.public_url,
-                    target.operator,
-                    target.pins.vkey,
-                    target.pins.receipt_key,
-                    http=http,
-                )
-                return bank.query(str(uuid.uuid4()), consent, target.purpose, [target.category])
+        target = self.target
+        with self.opened() as house, bank_of(house, target.operator, target.pins) as bank:
+            return bank.query(str(uuid.uuid4()), consent, target.purpose, [target.category])
 
     def verified(self, house: House) -> Caught:
         """What the verifier finds in an export of the copy."""
         with house.read() as conn:
-            published = read_published(conn, house.shard, vkey_of(house))
+            published = read_published(conn, house.shard, log_keys(house, conn))
         if published is None:
             raise DemoFailed("the copy has no checkpoint")
         export_ledger(house, published, self.export)
@@ -118,6 +111,25 @@ class Copy:
         except Finding as finding:
             return Caught("verifier", finding.index, finding.message)
         raise DemoFailed("the verifier found nothing wrong in an edited copy")
+
+
+@contextmanager
+def opened(home: Path, *, behind: bool = False) -> Iterator[House]:
+    """The gateway of the installation in `home`; one whose database is `behind` is opened to recover it."""
+    house = open_house(load_settings(home), behind=behind)
+    try:
+        yield house
+    finally:
+        house.engine.dispose()
+        house.custody.close()
+
+
+@contextmanager
+def bank_of(house: House, operator: PrivateKey, pins: Pins) -> Iterator[BankClient]:
+    """The bank's client against a gateway of this process, without a network between them."""
+    transport = httpx.WSGITransport(app=_like_gunicorn(create_app(house, PublishingThread(house))))
+    with httpx.Client(transport=transport) as http:
+        yield BankClient(house.settings.public_url, operator, pins.vkey, pins.receipt_key, http=http)
 
 
 def _like_gunicorn(app: WSGIApplication) -> WSGIApplication:
@@ -129,15 +141,22 @@ def _like_gunicorn(app: WSGIApplication) -> WSGIApplication:
     return call
 
 
+def copy_home(home: Path, to: Path) -> None:
+    """Everything of a running installation but its database, into a new directory."""
+    to.mkdir(mode=0o700, parents=True)
+    for file in _FILES:
+        shutil.copy2(home / file, to / file)
+    for part in _FOLDERS:
+        if (home / part).is_dir():
+            shutil.copytree(home / part, to / part)
+    copy_log(load_settings(home), to / "log")
+
+
 @contextmanager
 def copied(target: Target, folder: Path, name: str) -> Iterator[Copy]:
     """A copy of the running gateway's state, taken as a backup would be; only an export of it is kept."""
     to = folder / f"copy-{name}"
-    to.mkdir(mode=0o700, parents=True)
-    for file in _FILES:
-        shutil.copy2(target.home / file, to / file)
-    for part in _FOLDERS:
-        shutil.copytree(target.home / part, to / part)
+    copy_home(target.home, to)
     stand_on(to, target.now)
     try:
         yield Copy(to, target, folder / name)

@@ -44,9 +44,7 @@ def own_database() -> Iterator[tuple[Values, int]]:
             with closing(engine.connect()) as admin:
                 admin.exec_driver_sql(f"CREATE ROLE {OWNER} LOGIN CREATEROLE")
                 admin.exec_driver_sql(f"CREATE ROLE {GATEWAY} LOGIN")
-                admin.exec_driver_sql(
-                    f"CREATE DATABASE {DATABASE} OWNER {OWNER} TEMPLATE template0 ENCODING 'UTF8'"
-                )
+                admin.exec_driver_sql(_empty(DATABASE))
             engine.dispose()
             yield _values(server, DATABASE), server.major
     except NoPostgres as error:
@@ -85,7 +83,7 @@ def keep(settings: Settings, to: Path) -> Kept:
         return Kept(to, None)
     live_url = sa.make_url(settings.database_url)
     url = live_url.set(database=_new_name())
-    _as_superuser(url, f"CREATE DATABASE \"{url.database}\" OWNER {OWNER} TEMPLATE template0 ENCODING 'UTF8'")
+    _as_superuser(url, _empty(str(url.database)))
     _copy_rows(live_url, url)
     return Kept(None, url)
 
@@ -99,6 +97,15 @@ def stand_on(home: Path, kept: Kept) -> None:
         url = kept.url.set(database=_new_name())
         template = f'"{kept.url.database}"'
         _as_superuser(url, f'CREATE DATABASE "{url.database}" OWNER {OWNER} TEMPLATE {template}')
+        _configure(home, url)
+
+
+def stand_on_nothing(home: Path) -> None:
+    """Have the copied installation in `home` stand on an empty database of its own."""
+    live = _url_of(home)
+    if live is not None:
+        url = live.set(database=_new_name())
+        _as_superuser(url, _empty(str(url.database)))
         _configure(home, url)
 
 
@@ -168,6 +175,11 @@ def _as_superuser(url: sa.URL, statement: str) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def _empty(database: str) -> str:
+    """The statement that makes an empty database."""
+    return f"CREATE DATABASE \"{database}\" OWNER {OWNER} TEMPLATE template0 ENCODING 'UTF8'"
 
 
 def _new_name() -> str:

@@ -26,6 +26,28 @@ PUBLISHER_LOCK: Final = "publisher.lock"
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the main story, or a chapter, puts what can be verified. `path` is a directory of the home's."""
+
+    path: Path
+
+    @property
+    def export(self) -> Path:
+        """The exported ledger."""
+        return self.path / "export"
+
+    @property
+    def insider(self) -> Path:
+        """The copies that the insider edits."""
+        return self.path / "insider"
+
+    @property
+    def kept(self) -> Path:
+        """The checkpoint that the bank kept of its answer."""
+        return self.path / "kept-checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """Where things lie. `path` is absolute and without symbolic links."""
 
@@ -62,19 +84,24 @@ class Home:
         return self.path / "source"
 
     @property
-    def insider(self) -> Path:
-        """The copies that the insider edits."""
-        return self.path / "insider"
+    def sent_file(self) -> Path:
+        """The source's file."""
+        return self.source / "applicants.csv"
 
     @property
-    def kept(self) -> Path:
-        """The checkpoint that the bank kept of its first answer."""
-        return self.path / "kept-checkpoint"
+    def import_report(self) -> Path:
+        """What the source reads of the import."""
+        return self.source / "import-report.txt"
 
     @property
-    def export(self) -> Path:
-        """The exported ledger."""
-        return self.path / "export"
+    def shelf(self) -> Shelf:
+        """What the main story leaves for the verifier."""
+        return Shelf(self.path)
+
+    @property
+    def evidence_shelf(self) -> Shelf:
+        """What the chapter of the evidence leaves for the verifier."""
+        return Shelf(self.path / "evidence")
 
     def remember(self, pid: int | None = None) -> None:
         """Mark the home as the demo's, and say which server is its own."""

@@ -84,7 +84,10 @@ def move(copy: Copy) -> Caught:
 
 def restore(copy: Copy) -> Caught:
     """Yesterday's database, today's everything else."""
-    copy.restore(copy.target.before_withdrawal)
+    older = copy.target.before_withdrawal
+    if older is None:
+        raise DemoFailed("nobody kept a database of before the withdrawal")
+    copy.restore(older)
     try:
         with copy.opened():
             pass

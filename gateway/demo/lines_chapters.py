@@ -10,19 +10,6 @@ from gateway.demo.line import Line
 
 CHAPTERS: Final[Mapping[str, Line]] = MappingProxyType(
     {
-        "home.postgres": Line(
-            "PostgreSQL {major}, started for this demo, holds the state; {workers} worker processes share "
-            "one ledger.",
-            "数据存放在为本演示启动的 PostgreSQL {major} 中；{workers} 个工作进程共写一本账。",
-        ),
-        "server.here": Line(
-            "The database ends with this command: Ctrl-C stops both.",
-            "数据库随本命令结束：按 Ctrl-C 一并停止。",
-        ),
-        "server.gone": Line(
-            "The server is stopped and its database is gone. Keys and exports stay in {home}.",
-            "服务器已停止，其数据库已不存在。密钥与导出的账本保留在 {home}。",
-        ),
         "statute.title": Line(
             "A court asks under a statute, and one person is not enough",
             "法院依法查询：一个人说了不算",

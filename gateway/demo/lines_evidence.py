@@ -1,4 +1,4 @@
-"""The second half of the story's lines: who can check all this, who is caught, and how to go on."""
+"""The evidence's second half in lines: who can check all this, and who is caught."""
 
 from __future__ import annotations
 
@@ -110,32 +110,8 @@ EVIDENCE: Final[Mapping[str, Line]] = MappingProxyType(
             "再核验内部人员在第 {number} 种手法中签署的账本，结果为 WRONG：",
         ),
         "after.try": Line(
-            "Look further. For example:",
-            "继续查看，例如：",
-        ),
-        "server.running": Line(
-            "The server keeps running (process {pid}, log in {log}). Open in a browser:",
-            "服务器继续运行（进程 {pid}，日志 {log}）。请在浏览器中打开：",
-        ),
-        "server.stop": Line(
-            "To stop it:",
-            "停止服务器：",
-        ),
-        "server.once": Line(
-            "The server is stopped. Its state stays in {home}.",
-            "服务器已停止，状态保留在 {home}。",
-        ),
-        "server.again": Line(
-            "To start it again:",
-            "再次启动：",
-        ),
-        "done": Line(
-            "The story is over: {seconds} s.",
-            "演示结束，用时 {seconds} 秒。",
-        ),
-        "failed": Line(
-            "the demo stopped at “{step}”: {what}",
-            "演示在“{step}”处中止：{what}",
+            "Look further:",
+            "继续查看：",
         ),
     }
 )

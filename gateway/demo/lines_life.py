@@ -1,4 +1,4 @@
-"""The first half of the story's lines: from the empty home to the refusal after the withdrawal."""
+"""The evidence's first half in lines: from what came in to the refusal after the withdrawal."""
 
 from __future__ import annotations
 
@@ -10,58 +10,14 @@ from gateway.demo.line import Line
 
 LIFE: Final[Mapping[str, Line]] = MappingProxyType(
     {
-        "welcome.title": Line(
-            "Chengxin Gateway: no credit query without the citizen's consent",
-            "诚信网关：没有本人同意，就没有信用查询",
-        ),
-        "welcome.what": Line(
-            "You will see one query from end to end. Nothing about a person leaves unless that person "
-            "signed for it, and every answer and every refusal is written to a ledger that nobody can "
-            "quietly change.",
-            "下面完整演示一次信用查询。没有本人的签名同意，任何个人信息都不会离开网关；"
-            "每一次答复和拒绝都记入账本，谁也不能悄悄改动。",
-        ),
-        "welcome.data": Line(
-            "The credit data are real and public: Statlog (German Credit Data), H. Hofmann, UCI Machine "
-            "Learning Repository, CC BY 4.0. The people are invented: their names and citizen numbers "
-            "belong to nobody.",
-            "信用数据真实且公开：Statlog 德国信贷数据（H. Hofmann，UCI 机器学习库，CC BY 4.0）。"
-            "人物均为虚构：姓名和公民身份号码不属于任何人。",
-        ),
-        "home.found": Line(
-            "An earlier demo is running (process {pid}). Stopping that one only.",
-            "发现先前的演示仍在运行（进程 {pid}），只停止这一个。",
-        ),
-        "home.made": Line(
-            "Starting afresh in {home}: new keys, an empty ledger.",
-            "在 {home} 中重新开始：新的密钥，空的账本。",
-        ),
-        "home.no-ipv6": Line(
-            "This machine has no IPv6 loopback: the server listens on IPv4 only.",
-            "本机没有 IPv6 回环地址：服务器只监听 IPv4。",
-        ),
-        "home.parties": Line(
-            "Registered by one ledger entry each: {names}. Their private keys lie in {keys}, each owner's "
-            "in a folder of its own; the gateway has none of them.",
-            "逐一登记入账：{names}。各方私钥分别存放在 {keys} 下各自的目录中，网关一把也没有。",
-        ),
-        "home.server": Line(
-            "The server is up: {url}, on {addresses}.",
-            "服务器已就绪：{url}，监听 {addresses}。",
-        ),
         "import.title": Line(
-            "A source sends credit records",
-            "信源单位报送信用记录",
+            "What the import keeps out",
+            "导入时拒绝了什么",
         ),
-        "import.doing": Line(
-            "The source sends a file of {rows} applicants. What no law allows is refused before anything "
-            "is stored.",
-            "信源单位报送一份含 {rows} 名申请人的文件。法律未授权的内容在入库之前即被拒绝。",
-        ),
-        "import.done": Line(
-            "Stored, encrypted field by field: {records} records about {people} people, {adverse} of "
-            "them adverse. For each adverse one the person was told before it was reported.",
-            "已逐字段加密入库：{people} 人的 {records} 条记录，其中不良记录 {adverse} 条，"
+        "import.again": Line(
+            "The source sends the same file again: {unchanged} records unchanged, none added. For each of "
+            "the {adverse} adverse ones the person was told before it was reported.",
+            "信源单位再次报送同一文件：{unchanged} 条记录不变，没有新增。其中不良记录 {adverse} 条，"
             "报送前均已告知本人。",
         ),
         "import.unauthorised": Line(
@@ -80,22 +36,19 @@ LIFE: Final[Mapping[str, Line]] = MappingProxyType(
             "The whole report: {file}",
             "完整报告：{file}",
         ),
-        "import.again": Line(
-            "The same file is sent again: {unchanged} records unchanged, none added.",
-            "同一文件再次报送：{unchanged} 条记录不变，没有新增。",
-        ),
         "enrol.title": Line(
-            "Citizens get keys of their own",
-            "公民取得自己的密钥",
-        ),
-        "enrol.doing": Line(
-            "{count} citizens make keys on their own devices. Two officers of {registrar} check who each "
-            "one is, and both sign. The gateway cannot do this in their place.",
-            "{count} 名公民在自己的设备上生成密钥。{registrar}的两名经办人核验身份并共同签名，网关无法代替。",
+            "Where the keys are",
+            "密钥在谁手里",
         ),
         "enrol.done": Line(
-            "Enrolled: {count} citizens.",
-            "已登记：{count} 名公民。",
+            "{count} citizens made keys on their own devices. Two officers of {registrar} checked who each "
+            "one is, and both signed. The gateway cannot do this in their place.",
+            "{count} 名公民在自己的设备上生成密钥。{registrar}的两名经办人核验身份并共同签名，网关无法代替。",
+        ),
+        "home.parties": Line(
+            "Registered by one ledger entry each: {names}. Their private keys lie in {keys}, each owner's "
+            "in a folder of its own; the gateway has none of them.",
+            "逐一登记入账：{names}。各方私钥分别存放在 {keys} 下各自的目录中，网关一把也没有。",
         ),
         "request.title": Line(
             "The bank asks for consent",

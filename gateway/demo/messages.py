@@ -15,7 +15,9 @@ from typing import Final, Literal
 from gateway.demo.line import Line
 from gateway.demo.lines_chapters import CHAPTERS
 from gateway.demo.lines_evidence import EVIDENCE
+from gateway.demo.lines_keys import KEYS
 from gateway.demo.lines_life import LIFE
+from gateway.demo.lines_main import MAIN
 
 Language = Literal["en", "zh"]
 
@@ -45,4 +47,4 @@ def say(key: str, language: Language, /, **values: object) -> str:
     return str(template.format(**values))
 
 
-STORY: Final[Mapping[str, Line]] = MappingProxyType({**LIFE, **EVIDENCE, **CHAPTERS})
+STORY: Final[Mapping[str, Line]] = MappingProxyType({**MAIN, **LIFE, **EVIDENCE, **CHAPTERS, **KEYS})

@@ -50,11 +50,16 @@ class Narrator:
         """The heading of the whole story."""
         click.echo(click.style(self.text(key), bold=True))
 
-    def chapter(self, noun: str) -> None:
+    def heading(self, noun: str) -> None:
         """The next numbered step."""
         self._number += 1
         self.step = self.text(f"{noun}.title")
-        click.echo(f"\n{click.style(f'{self._number:>2} {self.step}', bold=True)}")
+        click.echo(click.style(f"{self._number:>2} {self.step}", bold=True))
+
+    def chapter(self, noun: str) -> None:
+        """The next numbered step, apart from what was told before."""
+        self.gap()
+        self.heading(noun)
 
     def line(self, key: str, /, **values: object) -> None:
         """One thing that happened."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from consent.counter import Order, SignedOrder, join_order, make_order, sign_order
 from consent.enrolment import (
     OfficerCertificate,
     draft_enrolment,
@@ -73,8 +74,10 @@ class Registrar:
     key: PrivateKey
     officers: tuple[PrivateKey, PrivateKey]
 
-    def certify(self, gateway: str, citizen_number: str, key: PrivateKey, at: int) -> bytes:
-        """The certificate that `key` is this person's: two officers, each certified by the registrar."""
+    def certify(self, gateway: str, citizen_number: str, key: PrivateKey, at: int, wait: int = 0) -> bytes:
+        """The certificate that `key` is this person's and may act `wait` ms after `at`: two officers, each
+        certified by the registrar.
+        """
         document = draft_enrolment(
             gateway=gateway,
             citizen_number=citizen_number,
@@ -84,11 +87,32 @@ class Registrar:
             officers=OFFICERS,
             at=at,
             salt=os.urandom(16),
+            effective=at + wait,
         )
         first, second = self.officers
         signatures = (officer_sign(document, first), officer_sign(document, second))
-        certified = (self._officer(OFFICERS[0], first, at), self._officer(OFFICERS[1], second, at))
-        return format_certificate(make_certificate(document, signatures, certified))
+        return format_certificate(make_certificate(document, signatures, self._certified(at)))
+
+    def order(
+        self, kind: type[Order], gateway: str, citizen_number: str, at: int, **members: str
+    ) -> SignedOrder:
+        """What two officers order at the counter for the person before them; `members` are of its kind."""
+        order = make_order(
+            kind,
+            gateway=gateway,
+            citizen_number=citizen_number,
+            registrar=REGISTRAR.uscc,
+            officers=OFFICERS,
+            at=at,
+            salt=os.urandom(16),
+            **members,
+        )
+        first, second = self.officers
+        return join_order(order, (sign_order(order, first), sign_order(order, second)), self._certified(at))
+
+    def _certified(self, at: int) -> tuple[str, str]:
+        first, second = self.officers
+        return self._officer(OFFICERS[0], first, at), self._officer(OFFICERS[1], second, at)
 
     def _officer(self, name: str, key: PrivateKey, at: int) -> str:
         made = OfficerCertificate(

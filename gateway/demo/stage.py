@@ -15,8 +15,9 @@ from typing import TypeVar
 
 from gateway.client import BankClient, CitizenClient, Pins, Refused, Wallet
 from gateway.config import Settings
+from gateway.demo.database import Kept
 from gateway.demo.failure import DemoFailed
-from gateway.demo.home import Home
+from gateway.demo.home import Home, Shelf
 from gateway.demo.narrator import Narrator
 from gateway.demo.parties import COURT, PARTIES, Cast, Citizen, Name
 from gateway.house import House
@@ -25,9 +26,26 @@ from gateway.http.problems import problem
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What one told consent leaves: consents by id, entries by index, perhaps an older database."""
+
+    shelf: Shelf
+    consent: str
+    granted_at: int
+    answered_at: int
+    refused_at: int
+    withdrawn_at: int
+    live_consent: str
+    before_withdrawal: Kept | None = None
+
+
 @dataclass(slots=True)
 class Stage:
-    """The story's surroundings. `house` stands beside the running server, as a command's would."""
+    """The story's surroundings. `house` stands beside the running server, as a command's would.
+
+    `citizens` are enrolled, `lives` were told; both grow as the story goes on.
+    """
 
     tell: Narrator
     home: Home
@@ -37,6 +55,7 @@ class Stage:
     pins: Pins
     wallet: Wallet
     citizens: list[Citizen] = field(default_factory=list)
+    lives: list[Life] = field(default_factory=list)
 
     def bank(self) -> BankClient:
         """The bank's client."""

@@ -17,7 +17,7 @@ from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from gateway import metrics
+from gateway import logs, metrics, tracing
 from gateway.errors import (
     EvidenceBroken,
     LedgerUnavailable,
@@ -29,10 +29,11 @@ from gateway.errors import (
 from gateway.http.auth import UnknownKey, count_refusal
 from gateway.http.flood import Flood, TooManyBadSignatures, source_address
 from gateway.http.guards import Api
-from gateway.http.routes import citizens, consents, docs, ledger, queries, system
+from gateway.http.routes import citizens, consents, contacts, counter, docs, events, ledger, queries, system
 from gateway.http.signature import SignatureRefused
 from gateway.http.wire import MalformedBody, problem_reply
 from gateway.ids import new_uuid
+from keys.errors import CustodyError
 from ledger.errors import HeadBehind, LogBusy
 
 if TYPE_CHECKING:
@@ -69,11 +70,12 @@ def create_app(house: House, publishing: PublishingThread) -> Flask:
     settings = house.settings
     flood = Flood(settings.bad_signatures_per_minute, house.clock)
     api = Api(app, house, publishing, flood)
-    for noun in (queries, consents, citizens, ledger, system, docs):
+    for noun in (queries, consents, citizens, contacts, counter, events, ledger, system, docs):
         noun.register(api)
     app.register_error_handler(Exception, problem_of)
     app.before_request(lambda: _begin(house))
     app.after_request(lambda response: _finish(response, flood))
+    app.teardown_request(_end)
     return app
 
 
@@ -130,6 +132,9 @@ def _failed(error: Exception) -> Response:
             return problem_reply("not-ready", extra={"why": error.why} if error.why else None)
         case HeadBehind():
             return problem_reply("not-ready", extra={"why": "rolled-back"})
+        case CustodyError():  # an HSM that went away, a key file that cannot be read
+            log.error("custody.failed", error=type(error).__name__)
+            return problem_reply("not-ready", extra={"why": "custody"})
         case LedgerUnavailable() | LogBusy() | sa.exc.DBAPIError():
             log.error("ledger.unavailable", error=type(error).__name__)
             return problem_reply("ledger-unavailable")
@@ -154,8 +159,10 @@ def _refuse(problem: str) -> None:
 
 def _begin(house: House) -> None:
     g.began = time.perf_counter()
-    g.request_id = new_uuid(house.random)
+    g.request_id = new_uuid(house.random)  # what a client or a proxy calls it is not asked
     g.source = source_address(request, house.settings.trusted_proxies)
+    g.span = tracing.request(_method(), _route(), request.headers.get("traceparent"))
+    logs.begin_request(g.request_id, None if g.span is None else g.span.trace_id)
 
 
 def _finish(response: Response, flood: Flood) -> Response:
@@ -166,18 +173,22 @@ def _finish(response: Response, flood: Flood) -> Response:
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
     route, status = _route(), response.status_code
+    took = time.perf_counter() - g.began
     metrics.REQUESTS.labels(route, str(status)).inc()
+    metrics.SECONDS.labels(route).observe(took)
+    g.status = status
     if g.get("turned_away") or (g.get("flooded") and g.get("bad")):
         return response  # a flood is counted, it does not fill the log as well
-    log.info(
-        "request",
-        request_id=g.request_id,
-        method=request.method if request.url_rule else "-",
-        route=route,
-        status=status,
-        ms=round((time.perf_counter() - g.began) * 1000, 1),
-    )
+    log.info("request", method=_method(), route=route, status=status, ms=round(took * 1000, 1))
     return response
+
+
+def _end(_error: BaseException | None) -> None:
+    """The thread is done with the request, whatever became of it."""
+    span = g.pop("span", None)
+    if span is not None:
+        span.end(g.get("status"))
+    logs.end_request()
 
 
 def _weigh(response: Response, flood: Flood) -> None:
@@ -194,6 +205,11 @@ def _where(error: Exception) -> list[str]:
     """The innermost frames as file:line; messages and values stay out of the log."""
     frames = traceback.extract_tb(error.__traceback__)[-5:]
     return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+
+
+def _method() -> str:
+    """The method of a route, never what a client calls one."""
+    return request.method if request.url_rule is not None else "-"
 
 
 def _route() -> str:

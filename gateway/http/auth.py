@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask import Request
 
 from gateway import metrics
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Rejected
 from gateway.http.signature import (
     SKEW_MS,
     TAG_CITIZEN,
@@ -26,7 +26,7 @@ from gateway.http.signature import (
     target_uri,
     verify_request,
 )
-from gateway.people.citizens import Citizen, find_by_kid
+from gateway.people.citizens import Citizen, acts, find_by_kid
 from gateway.query.request import Signer
 from gateway.tables import operators
 from gateway.transaction import Nonce
@@ -60,7 +60,10 @@ def authenticate_operator(house: House, request: Request) -> Signer:
 
 
 def authenticate_citizen(house: House, request: Request) -> tuple[Citizen, Nonce]:
-    """The citizen whose enrolled key signed this request. `SignatureRefused` or `UnknownKey`."""
+    """The citizen whose enrolled key signed this request. `SignatureRefused` or `UnknownKey`.
+
+    `Rejected` (`key-not-live`) when the signature holds and the key does not act: revoked, or still waiting.
+    """
     parsed = parse_signature(request.method, request.headers)
     try:
         with house.read() as conn:
@@ -70,6 +73,8 @@ def authenticate_citizen(house: House, request: Request) -> tuple[Citizen, Nonce
     if citizen is None:
         raise UnknownKey
     _verify(house, request, parsed, citizen.key, TAG_CITIZEN)
+    if not acts(citizen.row, house.clock()):
+        raise Rejected("key-not-live")
     return citizen, _nonce(parsed)
 
 

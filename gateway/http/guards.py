@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, g, request
 from werkzeug.wrappers import Response
 
+from gateway import tracing
 from gateway.http.auth import authenticate_citizen, authenticate_operator, signed_as_citizen
 from gateway.http.flood import Flood, TooManyBadSignatures
 from gateway.http.operation import Operation
@@ -75,14 +76,16 @@ class Api:
     def operator(self) -> Signer:
         """The operator who signed this request, counted as such. `SignatureRefused` or `UnknownKey`."""
         self._admit()
-        signer = authenticate_operator(self.house, request)
+        with tracing.span("authenticate"):
+            signer = authenticate_operator(self.house, request)
         g.keyid = signer.nonce.key
         return signer
 
     def citizen(self) -> tuple[Citizen, Nonce]:
         """The citizen who signed this request, counted as such. `SignatureRefused` or `UnknownKey`."""
         self._admit()
-        citizen, nonce = authenticate_citizen(self.house, request)
+        with tracing.span("authenticate"):
+            citizen, nonce = authenticate_citizen(self.house, request)
         g.keyid = nonce.key
         return citizen, nonce
 

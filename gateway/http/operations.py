@@ -15,6 +15,7 @@ from gateway.consents import bodies
 from gateway.http import shapes
 from gateway.http.operation import CSS, HTML, JSON, OCTETS, TEXT, Operation, Text
 from gateway.http.problems import REFUSALS
+from gateway.notices.contacts import ContactBody
 from gateway.query.request import Approval, Query
 
 _OF_A_REQUEST: Final = (
@@ -87,7 +88,7 @@ LOOK_AT_REQUEST: Final = Operation(
     "查看授权请求的状态与待签文件",
     "The state of a consent request, and the document to sign",
     {200: (shapes.RequestState,)},
-    problems=("not-found", *_STANDING),
+    problems=("not-found", "key-not-live", *_STANDING),
 )
 DECLINE: Final = Operation(
     "decline",
@@ -95,7 +96,7 @@ DECLINE: Final = Operation(
     "The citizen declines a request; no reason is asked for",
     {200: (shapes.Declined,)},
     body=Decline,
-    problems=("not-found", "consent-mismatch", "already-answered", "request-lapsed"),
+    problems=("not-found", "consent-mismatch", "already-answered", "request-lapsed", "key-not-live"),
 )
 GRANT: Final = Operation(
     "grant",
@@ -120,15 +121,46 @@ SHOW_CONSENT: Final = Operation(
     "查看一份授权：内容、状态与已用次数",
     "One consent: the document, its state and how often it was used",
     {200: (shapes.ConsentState,)},
-    problems=("not-found", *_STANDING),
+    problems=("not-found", "key-not-live", *_STANDING),
 )
+_COUNTER: Final = (*_STANDING, "counter-refused", "not-found")
+_SIGNED_OR_ORDERED: Final = {
+    "oneOf": [
+        {"required": ["proof"]},
+        {"required": ["signatures", "officers", "citizen_number"], "not": {"required": ["proof"]}},
+    ]
+}
 WITHDRAW: Final = Operation(
     "withdraw",
-    "提交信息主体签名的撤回声明；此后不再凭该授权提供信息",
-    "Hand in a withdrawal that the citizen signed: nothing is disclosed under that consent any more",
+    "提交信息主体签名的撤回声明，或柜台两名经办人签名的撤回指令；此后不再凭该授权提供信息",
+    "Hand in a withdrawal that the citizen signed, or that two officers at the counter ordered: nothing is "
+    "disclosed under that consent any more",
     {201: (shapes.Withdrawn,)},
     body=bodies.Withdraw,
-    problems=("consent-mismatch", "bad-proof", "challenge-gone", "already-answered", "not-found"),
+    body_rule=_SIGNED_OR_ORDERED,
+    problems=(
+        "consent-mismatch",
+        "bad-proof",
+        "key-not-live",
+        "challenge-gone",
+        "already-answered",
+        *_COUNTER,
+    ),
+)
+RESUME: Final = Operation(
+    "resume",
+    "信息主体确认恢复被中止的授权",
+    "The citizen confirms a suspended consent with a live key; it is answered under again",
+    {201: (shapes.Resumed,)},
+    body=bodies.Resume,
+    problems=(
+        "consent-mismatch",
+        "bad-proof",
+        "key-not-live",
+        "challenge-gone",
+        "already-answered",
+        "not-found",
+    ),
 )
 CHALLENGE: Final = Operation(
     "challenge",
@@ -137,6 +169,23 @@ CHALLENGE: Final = Operation(
     {201: (shapes.Challenged,)},
     body=bodies.Challenge,
     problems=("consent-mismatch",),
+)
+
+# --- what institutions are told ---
+
+EVENTS: Final = Operation(
+    "events",
+    "本机构的通知事件（授权、拒绝、撤回、到期、中止、恢复、更正），按账本顺序编号；以 after 续取",
+    "What this institution is told (granted, declined, withdrawn, expired, suspended, resumed, corrected), "
+    "numbered in the order of the ledger; go on with after",
+    {200: (shapes.Events,)},
+    query={
+        "after": Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,15}\Z", description="the last seq seen")],
+        "limit": Annotated[
+            str, msgspec.Meta(pattern=r"\A[0-9]{1,4}\Z", description="1 to 1000, usually 100")
+        ],
+    },
+    problems=("malformed-body", *_STANDING),
 )
 
 # --- the citizen's own ---
@@ -157,11 +206,37 @@ ENROL: Final = Operation(
         "second-key",
     ),
 )
+REVOKE_KEY: Final = Operation(
+    "revokeKey",
+    "作废信息主体的密钥：本人签名，或柜台两名经办人指令；泄露的密钥所作授权随即中止",
+    "Revoke a citizen's key: signed by a live key of theirs, or ordered by two officers at the counter. What "
+    "a lost key granted stands; what a compromised key granted is suspended",
+    {201: (shapes.Revoked,)},
+    body=bodies.Revoke,
+    body_rule=_SIGNED_OR_ORDERED,
+    problems=("bad-proof", "key-not-live", "key-in-effect", "challenge-gone", "already-answered", *_COUNTER),
+)
+COUNTER_CONSENTS: Final = Operation(
+    "counterConsents",
+    "柜台两名经办人为到场本人查询其密钥与有效授权；每次查询都记入账本",
+    "Keys and live consents of the person before two officers at the counter; each look is an entry",
+    {200: (shapes.CounterConsents,)},
+    body=bodies.Counter,
+    problems=(*_COUNTER, "replayed-nonce"),
+)
+OWN_KEYS: Final = Operation(
+    "ownKeys",
+    "查看本人登记过的密钥及生效时间",
+    "Every key enrolled for oneself, and from when it acts; reading it is an entry too",
+    {200: (shapes.OwnKeys,)},
+    problems=("key-not-live",),
+)
 OWN_REPORT: Final = Operation(
     "ownReport",
     "查看本人信用报告；查看本身也记入账本",
     "Everything held about oneself; reading it is an entry too",
     {200: (shapes.OwnReport,)},
+    problems=("key-not-live",),
 )
 OWN_ACCESSES: Final = Operation(
     "ownAccesses",
@@ -169,7 +244,27 @@ OWN_ACCESSES: Final = Operation(
     "Who looked, why and when, each entry with its inclusion proof",
     {200: (shapes.Accesses,)},
     query={"after": Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,15}\Z", description="the last n seen")]},
-    problems=("malformed-body",),
+    problems=("malformed-body", "key-not-live"),
+)
+
+PUT_CONTACT: Final = Operation(
+    "putContact",
+    "登记接收通知的邮箱或手机号码；只告知有新消息，不含任何内容",
+    "Where to be notified: e-mail or mobile number. A notice says that there is news, and nothing of it",
+    {200: (shapes.OwnContact,)},
+    body=ContactBody,
+)
+OWN_CONTACTS: Final = Operation(
+    "ownContacts",
+    "查看本人登记的联系方式",
+    "Where one is notified",
+    {200: (shapes.OwnContacts,)},
+)
+DROP_CONTACTS: Final = Operation(
+    "dropContacts",
+    "删除本人登记的全部联系方式，不再接收通知",
+    "Forget every address of one's own: no notices any more",
+    {200: (shapes.OwnContacts,)},
 )
 
 # --- the log ---

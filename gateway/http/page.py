@@ -28,6 +28,7 @@ _CHAPTERS = (
     ("challenges", "通行密钥挑战", "Passkey challenges"),
     ("withdrawals", "撤回", "Withdrawals"),
     ("enrolments", "登记密钥", "Enrolment"),
+    ("events", "通知事件", "What institutions are told"),
     ("me", "信息主体本人", "The citizen's own"),
     ("ledger", "账本", "The ledger"),
     ("keys", "公钥", "Keys"),
@@ -127,7 +128,10 @@ def _words(schema: dict[str, Any]) -> tuple[str, str]:
         return " | ".join(words for words, _ in told), next((link for _, link in told if link), "")
     kind = schema.get("type", "any")
     if kind == "array":
-        words, link = _words(schema.get("items", {}))
+        each: Any = schema.get("items") or next(
+            iter(schema.get("prefixItems", ())), {}
+        )  # fixed length: false
+        words, link = _words(each)
         return f"[{words}]", link
     if "pattern" in schema:
         return f"{kind} {schema['pattern']}", ""

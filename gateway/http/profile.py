@@ -22,12 +22,17 @@ from keys.errors import KeysError
 
 TAG_INSTITUTION: Final = "chengxin"
 TAG_CITIZEN: Final = "chengxin-citizen"
+TAG_WEBHOOK: Final = "chengxin-webhook"
 NONCE_BYTES: Final = range(16, 65)
 
 # JOSE name of a key's algorithm -> name in the HTTP Signature Algorithms registry (RFC 9421 section 6.2).
 HTTP_ALG: Final[Mapping[str, str]] = MappingProxyType({"Ed25519": "ed25519", "ES256": "ecdsa-p256-sha256"})
 ALGS_OF_TAG: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {TAG_INSTITUTION: frozenset({"ed25519"}), TAG_CITIZEN: frozenset(HTTP_ALG.values())}
+    {
+        TAG_INSTITUTION: frozenset({"ed25519"}),
+        TAG_CITIZEN: frozenset(HTTP_ALG.values()),
+        TAG_WEBHOOK: frozenset({"ed25519"}),
+    }
 )
 
 WITHOUT_BODY: Final = ("@method", "@target-uri")

@@ -129,13 +129,14 @@ class Withdrawn(Shape, frozen=True):
 
 
 class ConsentState(Shape, frozen=True):
-    """A consent as it stands: how often it was used, and the leaf that granted it."""
+    """A consent as it stands: how often it was used, the leaf that granted it, the one that suspended it."""
 
     consent_id: Uuid
     state: Literal["granted", "withdrawn", "expired", "exhausted", "suspended"]
     uses: Annotated[int, msgspec.Meta(ge=0)]
     index: Index
     document: Document
+    suspension: Index | Unset = UNSET
 
 
 class Challenged(Shape, frozen=True):
@@ -148,9 +149,32 @@ class Challenged(Shape, frozen=True):
 
 
 class Enrolled(Shape, frozen=True):
-    """The leaf under which a key was enrolled."""
+    """The leaf under which a key was enrolled, and from when it acts: a further key of one person waits."""
 
     index: Index
+    effective: Instant
+
+
+class RevokedKey(Shape, frozen=True):
+    """One key that acts no more, the leaf that says so, and how many consents it took along."""
+
+    key: Thumbprint
+    index: Index
+    suspended: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Revoked(Shape, frozen=True):
+    """The keys that were revoked: one by its citizen, at the counter perhaps several."""
+
+    revoked: list[RevokedKey]
+
+
+class Resumed(Shape, frozen=True):
+    """A suspended consent that its citizen confirmed, and its receipt."""
+
+    consent_id: Uuid
+    state: Literal["granted"]
+    receipt: Receipt
 
 
 # --- queries ---
@@ -213,6 +237,28 @@ class Settled(Shape, frozen=True):
     index: Index
 
 
+# --- what institutions are told ---
+
+
+class Event(Shape, frozen=True):
+    """One event: its number, the leaf it tells of (for `expired` the grant's), the consent or own query."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1)]
+    kind: Literal["granted", "declined", "withdrawn", "expired", "suspended", "resumed", "corrected"]
+    index: Index
+    at: Instant
+    consent_id: Uuid | Unset = UNSET
+    query_id: Uuid | Unset = UNSET
+
+
+class Events(Shape, frozen=True):
+    """A page of events; `next` is the number to go on after."""
+
+    type: Literal["chengxin/events/v1"]
+    events: list[Event]
+    next: Annotated[int, msgspec.Meta(ge=0)]
+
+
 # --- a citizen's own ---
 
 
@@ -221,6 +267,48 @@ class Identity(Shape, frozen=True):
 
     citizen_number: str
     name: str | Unset = UNSET
+
+
+class OwnKey(Shape, frozen=True):
+    """One of a person's keys: `state` is live, or why it was revoked; the leaf that last changed it."""
+
+    key: Thumbprint
+    state: Literal["compromised", "live", "lost", "refused"]
+    effective: Instant
+    registrar: str
+    index: Index
+
+
+class OwnKeys(Shape, frozen=True):
+    """Every key that a citizen has or had."""
+
+    type: Literal["chengxin/keys/v1"]
+    as_of: Instant
+    index: Index
+    keys: list[OwnKey]
+
+
+class CounterConsent(Shape, frozen=True):
+    """One consent as the counter is told of it: enough to know which to withdraw."""
+
+    consent_id: Uuid
+    state: Literal["exhausted", "granted", "suspended"]
+    recipient: Uscc
+    recipient_name: str
+    purpose: PurposeCode
+    categories: list[CategoryCode]
+    not_before: Instant
+    not_after: Instant
+
+
+class CounterConsents(Shape, frozen=True):
+    """Keys and live consents of the person at the counter."""
+
+    type: Literal["chengxin/counter-consents/v1"]
+    as_of: Instant
+    index: Index
+    keys: list[OwnKey]
+    consents: list[CounterConsent]
 
 
 class OwnReport(Shape, frozen=True):
@@ -253,6 +341,8 @@ class Access(Shape, frozen=True):
     query: Uuid | Unset = UNSET
     request: Uuid | Unset = UNSET
     what: str | Unset = UNSET
+    cause: str | Unset = UNSET
+    registrar: str | Unset = UNSET
     categories: list[CategoryCode] | Unset = UNSET
     statute: StatuteCode | Unset = UNSET
     joined: list[Access] | Unset = UNSET
@@ -266,17 +356,43 @@ class Accesses(Shape, frozen=True):
     next: int | Unset = UNSET
 
 
+class OwnContact(Shape, frozen=True):
+    """Where a citizen is notified on one channel, shown to that citizen alone."""
+
+    channel: Literal["email", "sms"]
+    address: str
+    language: Literal["en", "zh-CN"]
+
+
+class OwnContacts(Shape, frozen=True):
+    """All of them."""
+
+    contacts: list[OwnContact]
+
+
 # --- the log ---
 
 
+class Signatures(Shape, frozen=True):
+    """Compact JWS by the old and by the new key, over one statement of rotation."""
+
+    old: str
+    new: str
+
+
 class PublishedKey(Shape, frozen=True):
-    """One published key, and the leaf that published it."""
+    """One published key, the leaf from which on it counts, and the one at which it no longer did.
+
+    `signatures`, of one that was rotated to, let whoever pinned the key before follow to this one.
+    """
 
     use: Literal["checkpoint", "encryption", "receipt", "registrar", "regulator"]
     kid: Thumbprint
     public: Jwk
     holder: str
     index: Index
+    ended: Index | Unset = UNSET
+    signatures: Signatures | Unset = UNSET
 
 
 class Keys(Shape, frozen=True):

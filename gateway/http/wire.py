@@ -29,6 +29,8 @@ RULES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "categories must be sorted and without duplicates": ("$.categories", "sorted"),
         "not_before and not_after must look like 2026-11-21T08:00:00.000Z": ("$", "instants"),
         "not_after must be later than not_before": ("$.not_after", "order"),
+        "an address is name@host for email, and +86 with eleven digits for sms": ("$.address", "address"),
+        "give a proof, or signatures, officers and citizen_number": ("$", "proof-or-order"),
     }
 )
 """What the shapes themselves say of a body -> the JSON path and the rule's code."""

@@ -1,9 +1,10 @@
 """Published keys: the gateway's own, registrars', regulators', and those that answers are encrypted to.
 
-Invariant: a key counts only while its row is what the `key.published` leaf said; the auditor's own pins,
+Invariant: a key counts only while its row is what the last leaf about it said; the auditor's own pins,
 not this table, are what convicts a gateway that publishes a registrar of its own making.
 
-A holder has one key of each use; an encryption key alone is replaced, the newest leaf wins. Its leaves are
+A holder has one key of each use in force; one that was rotated or revoked stays here with the range of
+indices in which it counted. An encryption key alone is replaced, the newest leaf wins. Its leaves are
 therefore named by the holder and found first: a row that was taken away, or one put back in place of a newer,
 does not bring an institution its answers in clear or under an old key.
 """
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 import structlog
 
+from consent.enrolment import parse_certificate, registrar_kid
+from consent.errors import ConsentError
 from gateway import metrics, rows
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.sealing import Regulator
@@ -38,14 +41,18 @@ log = structlog.get_logger(__name__)
 
 
 def publish_key(tx: Transaction, use: str, public: Jwk, kid: str, holder: str) -> Entry:
-    """Publish one key (`key.published`); one holder has one key of each use, encryption keys are replaced."""
-    same = published_keys.c.kid == kid
+    """Publish one key (`key.published`), which was never one of this use before.
+
+    A holder has one key of each use in force; encryption keys are replaced.
+    """
+    columns = published_keys.c
+    same = columns.kid == kid
     if use != ENCRYPTION:
-        same = sa.or_(same, published_keys.c.holder == holder)
-    taken = sa.select(published_keys.c.kid).where(published_keys.c.use == use, same)
+        same = sa.or_(same, sa.and_(columns.holder == holder, columns.ended_index.is_(None)))
+    taken = sa.select(columns.kid).where(columns.use == use, same)
     if tx.conn.execute(taken).first() is not None:
         raise Rejected("already-answered", f"a {use} key of {holder}, or this very key, is published already")
-    tx.joined |= use == "regulator"
+    tx.key_changed(use)
     entry = tx.append(
         "key.published",
         {"use": use, "kid": kid, "public": dict(public), "holder": holder},
@@ -57,21 +64,30 @@ def publish_key(tx: Transaction, use: str, public: Jwk, kid: str, holder: str) -
 
 
 def published(house: House, conn: sa.Connection, *uses: str) -> list[Mapping[str, Any]]:
-    """The published keys of these uses (of every use when none is named), in the order of their leaves.
+    """The keys in force of these uses (of every use when none is named), in the order of their leaves.
 
-    Of an institution's encryption keys it is the one in use. `EvidenceBroken` when one is not what its leaf
-    said.
+    `EvidenceBroken` when one is not what its leaf said.
+    """
+    return [row for row in listed(house, conn, *uses) if row["ended_index"] is None]
+
+
+def listed(house: House, conn: sa.Connection, *uses: str) -> list[Mapping[str, Any]]:
+    """The same, and those that were rotated or revoked; each with `since`, the leaf that brought it.
+
+    Of an institution's encryption keys it is the one in use.
     """
     wanted = uses or (*USES, ENCRYPTION)
-    listed = rows.read_evident(conn, published_keys, "use", {*wanted} - {ENCRYPTION}, house.shard)
+    found = rows.read_evident(conn, published_keys, "use", {*wanted} - {ENCRYPTION}, house.shard)
     if ENCRYPTION in wanted:
         holders = conn.scalars(sa.select(published_keys.c.holder).where(published_keys.c.use == ENCRYPTION))
-        listed += _newest(conn, {*holders}, house.shard)
-    for row in listed:
+        found += _newest(conn, {*holders}, house.shard)
+    for row in found:
         if row["kid"] is None:
             raise EvidenceBroken("a published key that the ledger speaks of is gone")
         rows.require_evident(house.custody, published_keys, row)
-    return sorted(listed, key=lambda row: int(row["changed_index"]))
+        since = row["since_index"]
+        row["since"] = int(row["changed_index"] if since is None else since)
+    return sorted(found, key=lambda row: int(row["since"]))
 
 
 def publish_encryption_key(tx: Transaction, institution: str, key: Jwk) -> Entry:
@@ -136,15 +152,43 @@ _NEWEST = _newest_statement()
 
 
 def registrar_key(house: House, conn: sa.Connection, registrar: str) -> PublicKey:
-    """The published key of a registrar (身份核验机构); `EvidenceBroken` when there is none."""
-    known = house.registrars.get(registrar)
+    """The key of a registrar (身份核验机构) that is in force; `EvidenceBroken` when there is none.
+
+    Read each time: what it certifies is enrolled under the lock, after whatever ended it.
+    """
+    for row in published(house, conn, "registrar"):
+        if row["holder"] == registrar:
+            return public_key(row)
+    raise EvidenceBroken("no key of this registrar is in force")
+
+
+def certifying_key(house: House, conn: sa.Connection, registrar: str, kid: str) -> PublicKey:
+    """The key `kid` under which a registrar certifies, or certified before it was rotated or revoked.
+
+    For what was enrolled already; a certificate names its key (`certified_under`). `EvidenceBroken` when the
+    registrar never had it.
+    """
+    known = house.registrars.get((registrar, kid))
     if known is None:
-        found = [row for row in published(house, conn, "registrar") if row["holder"] == registrar]
-        if not found:
-            raise EvidenceBroken("no key of this registrar is published")
-        known = parse_public_jwk(parse_canonical(found[0]["public"].encode()))
-        house.registrars[registrar] = known  # published keys only ever grow, so a hit stays true
+        keys = (public_key(row) for row in listed(house, conn, "registrar") if row["holder"] == registrar)
+        known = next((key for key in keys if key.kid == kid), None)
+        if known is None:
+            raise EvidenceBroken("no such key of this registrar was ever published")
+        house.registrars[registrar, kid] = known  # whose key it is never changes: a hit stays true
     return known
+
+
+def certified_under(certificate: bytes) -> str:
+    """Thumbprint of the registrar's key that a stored certificate names. `EvidenceBroken` when it is none."""
+    try:
+        return registrar_kid(parse_certificate(certificate))
+    except ConsentError as error:
+        raise EvidenceBroken("a stored certificate is none") from error
+
+
+def public_key(row: Mapping[str, Any]) -> PublicKey:
+    """The signing key in a row."""
+    return parse_public_jwk(parse_canonical(row["public"].encode()))
 
 
 def regulators_of(tx: Transaction) -> tuple[Regulator, ...]:

@@ -16,13 +16,14 @@ from gateway import rows
 from gateway.consents.view import describe_grant
 from gateway.errors import EvidenceBroken
 from gateway.institutions.standing import named
-from gateway.people.citizens import Citizen
+from gateway.people.citizens import Citizen, keys_of, require_acting
+from gateway.people.counter import describe_key
 from gateway.people.subjects import identity_of
 from gateway.publishing import PublishingThread, proof_of
 from gateway.records.holdings import batches_of, is_whole
 from gateway.records.store import open_revisions, revisions_of
 from gateway.tables import grants
-from gateway.transaction import Nonce
+from gateway.transaction import Nonce, Transaction
 from keys.canonical import b64u
 from keys.instant import format_instant
 from ledger.bodies import QueryUnsealed
@@ -37,12 +38,25 @@ PAGE = 100
 
 
 def record_reading(house: House, citizen: Citizen, what: str, nonce: Nonce) -> Entry:
-    """Record that a citizen reads their own `report` or `accesses`; spends the request's nonce."""
-    return house.transact(
-        lambda tx: tx.append("subject.read", {"what": what}, tag=citizen.subject.tag),
-        seals=False,
-        nonce=nonce,
-    )
+    """Record that a citizen reads their own `report`, `accesses` or `keys`; spends the request's nonce."""
+
+    def act(tx: Transaction) -> Entry:
+        require_acting(tx, citizen)
+        return tx.append("subject.read", {"what": what}, tag=citizen.subject.tag)
+
+    return house.transact(act, seals=False, nonce=nonce)
+
+
+def own_keys(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
+    """Every key that a citizen has or had, and from when each acts."""
+    with house.read() as conn:
+        held = keys_of(house, conn, citizen.subject)
+    return {
+        "type": "chengxin/keys/v1",
+        "as_of": format_instant(entry.at),
+        "index": entry.index,
+        "keys": [describe_key(citizen.subject, row) for row in held],
+    }
 
 
 def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
@@ -158,7 +172,10 @@ def _told(leaf_bytes: bytes, names: dict[str, str]) -> dict[str, Any]:
     institution = next((party for party in parties if party is not None), None)
     if institution is not None:
         told |= {"institution": institution, "institution_name": names.get(institution, "")}
-    for name in ("purpose", "reason", "query", "request", "what"):
+    registrar = getattr(leaf.by, "registrar", None)
+    if registrar is not None:
+        told["registrar"] = registrar
+    for name in ("purpose", "reason", "query", "request", "what", "cause"):
         value = getattr(body, name, None)
         hashed = name == "request" and leaf.type.startswith("query.")  # there it is a salted hash, no id
         if isinstance(value, str) and not hashed:

@@ -14,15 +14,14 @@ import sqlalchemy as sa
 
 from gateway.errors import EvidenceBroken
 from gateway.keyring import IDENTITY, LINK, DataKey
+from gateway.keyring import VERSION as FIRST_KEYS
+from gateway.rotation.versions import lookups, newest
 from gateway.tables import data_keys, subject_index, subjects
 from gateway.transaction import Transaction
-from keys.blind import blind_index
 from keys.custody import Custody
 
 if TYPE_CHECKING:
     from gateway.house import House
-
-INDEX_VERSION = 1
 
 
 def _with_link_key(wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -36,11 +35,13 @@ def _with_link_key(wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 # Built once: building a statement costs more than running it.
 BY_ID = _with_link_key(subjects.c.subject == sa.bindparam("wanted"))
-BY_TAG = _with_link_key(subjects.c.tag_lookup == sa.bindparam("wanted"))
+BY_TAG = _with_link_key(subjects.c.tag_lookup.in_(sa.bindparam("wanted", expanding=True)))
 BY_NUMBER = _with_link_key(
     subjects.c.subject.in_(
         sa.select(subject_index.c.subject).where(
-            subject_index.c.version == INDEX_VERSION, subject_index.c.value == sa.bindparam("wanted")
+            sa.tuple_(subject_index.c.version, subject_index.c.value).in_(
+                sa.bindparam("wanted", expanding=True)
+            )
         )
     )
 )
@@ -56,19 +57,25 @@ class Subject:
     known: bool
 
 
-def number_lookup(custody: Custody, citizen_number: str) -> bytes:
-    """Blind index of a canonical citizen number (公民身份号码)."""
-    return blind_index(custody, INDEX_VERSION, "citizen-number", citizen_number.encode())
+def number_lookups(custody: Custody, citizen_number: str) -> dict[int, bytes]:
+    """Blind index of a canonical citizen number (公民身份号码), by version."""
+    return lookups(custody, "citizen-number", citizen_number.encode())
 
 
-def tag_lookup(custody: Custody, tag: bytes) -> bytes:
-    """Keyed look-up of a tag: without custody nobody joins the ledger's side to the person's."""
-    return blind_index(custody, INDEX_VERSION, "tag", tag)
+def tag_lookups(custody: Custody, tag: bytes) -> dict[int, bytes]:
+    """Keyed look-up of a tag, by version: without custody nobody joins the ledger's side to the person's."""
+    return lookups(custody, "tag", tag)
 
 
-def kid_lookup(custody: Custody, thumbprint: bytes) -> bytes:
-    """Keyed look-up of a citizen key's raw thumbprint (32 bytes)."""
-    return blind_index(custody, INDEX_VERSION, "citizen-key", thumbprint)
+def kid_lookups(custody: Custody, thumbprint: bytes) -> dict[int, bytes]:
+    """Keyed look-up of a citizen key's raw thumbprint (32 bytes), by version."""
+    return lookups(custody, "citizen-key", thumbprint)
+
+
+def index_rows(custody: Custody, citizen_number: str, subject: bytes) -> list[dict[str, Any]]:
+    """The rows by which a subject is found: one under each live version."""
+    found = number_lookups(custody, citizen_number)
+    return [{"version": version, "value": value, "subject": subject} for version, value in found.items()]
 
 
 def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Subject:
@@ -78,7 +85,7 @@ def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Su
     person enrolled, or one person's records stored, as another. The number alone is opened for that: a name
     that some have and some have not would tell them apart.
     """
-    subject = _find(house, conn, BY_NUMBER, number_lookup(house.custody, citizen_number))
+    subject = _find(house, conn, BY_NUMBER, list(number_lookups(house.custody, citizen_number).items()))
     row, key = _sealed_identity(house, conn, subject.subject)
     number = _open_number(key, row)
     if not hmac.compare_digest(number.encode(), citizen_number.encode()) and subject.known:
@@ -88,7 +95,7 @@ def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Su
 
 def find_by_tag(house: House, conn: sa.Connection, tag: bytes) -> Subject:
     """The subject that a tag of the ledger belongs to, or the decoy."""
-    return _find(house, conn, BY_TAG, tag_lookup(house.custody, tag))
+    return _find(house, conn, BY_TAG, list(tag_lookups(house.custody, tag).values()))
 
 
 def find_by_id(house: House, conn: sa.Connection, subject: bytes) -> Subject:
@@ -96,7 +103,13 @@ def find_by_id(house: House, conn: sa.Connection, subject: bytes) -> Subject:
     return _find(house, conn, BY_ID, subject)
 
 
-def _find(house: House, conn: sa.Connection, statement: sa.Select[Any], wanted: bytes) -> Subject:
+def stands(tx: Transaction, subject: Subject) -> bool:
+    """Whether a subject who was found before the lock was not erased since."""
+    held = sa.select(subjects.c.subject).where(subjects.c.subject == subject.subject)
+    return tx.conn.scalar(held) is not None
+
+
+def _find(house: House, conn: sa.Connection, statement: sa.Select[Any], wanted: object) -> Subject:
     decoy = house.decoy.subject
     found = conn.execute(statement, {"wanted": wanted, "decoy": decoy}).all()
     row = min(found, key=lambda candidate: bool(candidate.subject == decoy), default=None)
@@ -115,14 +128,7 @@ def create(tx: Transaction, citizen_number: str, name: str | None) -> Subject:
     """A new subject for a canonical citizen number: id, tag, link and identity keys, blind index."""
     house = tx.house
     subject, tag = house.random(16), house.random(16)
-    tx.conn.execute(
-        subject_index.insert(),
-        {
-            "version": INDEX_VERSION,
-            "value": number_lookup(house.custody, citizen_number),
-            "subject": subject,
-        },
-    )
+    tx.conn.execute(subject_index.insert(), index_rows(house.custody, citizen_number, subject))
     return plant(house, tx.conn, subject, tag, citizen_number, name)
 
 
@@ -130,10 +136,16 @@ def plant(
     house: House, conn: sa.Connection, subject: bytes, tag: bytes, citizen_number: str, name: str | None
 ) -> Subject:
     """The subject's row and its first two data keys, without an index entry (the decoy has none)."""
-    made = house.keyring.create(conn, subject, (LINK, IDENTITY))
+    made = house.keyring.create(conn, subject, (LINK, IDENTITY), version_of_new(house, conn))
     row = subject_row(house, subject, tag, made[LINK], made[IDENTITY], citizen_number, name)
     conn.execute(subjects.insert(), row)
     return Subject(subject, tag, made[LINK], True)
+
+
+def version_of_new(house: House, conn: sa.Connection) -> int:
+    """The version of a new person's keys: the decoy's, which a rotation of data keys replaces first."""
+    mine = data_keys.c.subject == house.decoy.subject, data_keys.c.klass == LINK
+    return conn.scalar(sa.select(data_keys.c.version).where(*mine)) or FIRST_KEYS
 
 
 def subject_row(
@@ -146,10 +158,12 @@ def subject_row(
     name: str | None,
 ) -> dict[str, Any]:
     """The encrypted row of a subject."""
+    lookup, version = newest(tag_lookups(house.custody, tag))
     return {
         "subject": subject,
         "shard": house.shard,
-        "tag_lookup": tag_lookup(house.custody, tag),
+        "tag_lookup": lookup,
+        "index_version": version,
         "tag": link.seal("subjects", "tag", subject, tag),
         "citizen_number": identity.seal("subjects", "citizen_number", subject, citizen_number.encode()),
         "name": None if name is None else identity.seal("subjects", "name", subject, name.encode()),

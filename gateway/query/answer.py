@@ -20,13 +20,13 @@ import structlog
 
 from consent.asks import Reason
 from consent.predicates import PredicateRule, predicate_name
-from gateway import metrics
-from gateway.errors import EvidenceBroken, ReplayedNonce, Undelivered
+from gateway import metrics, tracing
+from gateway.errors import EvidenceBroken, LedgerUnavailable, ReplayedNonce, Undelivered
 from gateway.query.lookup import look_up
 from gateway.query.minimise import Record, minimise
 from gateway.query.predicates import evaluate
 from gateway.query.request import Query, Signer
-from gateway.query.ruled import Disclosed, Refused, Throttled
+from gateway.query.ruled import Disclosed, Refused, Rekeyed, Ruled, Throttled
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import china_day
 from gateway.records.store import open_revisions
@@ -38,6 +38,9 @@ from ledger.log import Entry
 
 if TYPE_CHECKING:
     from gateway.house import House
+
+LOOKS = 8
+"""How often a person is looked up again whose keys were replaced meanwhile; that does not happen twice."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +69,15 @@ class Refusal:
 
 def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal | Throttled:
     """Answer one credit query. `ReplayedNonce` for a request seen before, `Undelivered` if it fails late."""
-    ask = look_up(house, query, body, signer)  # 1
-    ruled = house.lane.submit(rule_batch, ask)  # 2
+    ruled: Ruled = Rekeyed()
+    for _ in range(LOOKS):
+        with tracing.span("query.find"):
+            ask = look_up(house, query, body, signer)  # 1
+        ruled = house.lane.submit(rule_batch, ask)  # 2
+        if not isinstance(ruled, Rekeyed):
+            break
+    if isinstance(ruled, Rekeyed):
+        raise LedgerUnavailable("this person's keys are being replaced all the time")
     if isinstance(ruled, ReplayedNonce):
         raise ruled
     if isinstance(ruled, Throttled):  # 3
@@ -81,12 +91,13 @@ def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> 
 def deliver(house: House, ruled: Disclosed) -> Answer:
     """Steps 4 to 6: open, minimise, sign. `Undelivered`, said in the ledger, when any of them fails."""
     try:
-        made = make_answer(house, ruled)
-        jcs = canonical(made)
-        jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
-        receipt = house.receipts.of_query(  # 6
-            ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
-        )
+        with tracing.span("query.deliver"):
+            made = make_answer(house, ruled)
+            jcs = canonical(made)
+            jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
+            receipt = house.receipts.of_query(  # 6
+                ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
+            )
         return Answer(made, receipt, jwe)
     except Exception as error:  # whatever it was, the ledger must say that the answer did not leave
         raise _undelivered(house, ruled) from error

@@ -18,6 +18,7 @@ from consent.asks import Grant, Standing
 from gateway import metrics, rows
 from gateway.institutions.published import encryption_keys_of
 from gateway.institutions.standing import signers_standings, standings
+from gateway.people.citizens import LIVE
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
 from gateway.records.holdings import Batches, batches_of, is_whole
@@ -53,7 +54,7 @@ class Held:
 
     used: dict[Id, Used]
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keys: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     institutions: dict[str, Standing] = field(default_factory=dict)
     operators: dict[tuple[str, str, str], Standing] = field(default_factory=dict)
     revisions: dict[bytes, list[sa.Row[Any]]] = field(default_factory=lambda: defaultdict(list))
@@ -106,7 +107,7 @@ def read(tx: Transaction, asks: Sequence[Ask], used: dict[Id, Used]) -> Held:
     consents = {ask.found.consent_id for ask in asks}
     held.grants = {row["consent"]: row for row in rows.read_evident(conn, grants, "consent", consents, shard)}
     keys = rows.read_evident(conn, citizen_keys, "subject", subjects, shard)
-    held.keys = {row["subject"]: row for row in keys}
+    held.keys = {row["about"]: row for row in keys}
     for row in conn.execute(REVISIONS, {"subjects": subjects}):
         held.revisions[row.subject].append(row)
     held.seal_to = encryption_keys_of(tx, {ask.signer.institution for ask in asks})
@@ -139,11 +140,12 @@ def write(tx: Transaction, held: Held) -> None:
 def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:
     """The asker's consent as it stands now, sound only if rows, leaves and proof agree; None without one."""
     custody, found = tx.house.custody, ask.found
-    row, key = held.grants.get(found.consent_id), held.keys.get(found.subject)
+    row, key = held.grants.get(found.consent_id), held.keys.get(found.key)
     sound = (
         row is not None
         and key is not None
         and not found.broken
+        and key["subject"] == found.subject
         and rows.is_evident(custody, citizen_keys, key)
         and (found.consent_id in held.counted or rows.is_evident(custody, grants, row))
         and row["document"] == found.stored
@@ -160,10 +162,17 @@ def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:
         document=found.consent,
         state=row["state"],
         uses=row["uses"],
-        key_live=key["state"] == "live",
-        effective=found.effective,
+        key_live=_was_live(key, row["grant_index"]),
+        effective=max(found.effective, key["effective"]),
         sound=sound,
     )
+
+
+def _was_live(key: Mapping[str, Any], index: int) -> bool:
+    """Whether a key was live when its leaf at `index` was written: what was granted under a key that was lost
+    since still stands, what was granted under a compromised one was suspended with it.
+    """
+    return bool(key["state"] == LIVE or key["changed_index"] > index)
 
 
 def alert(table: str, key: str) -> None:

@@ -8,14 +8,17 @@ is only prepared; whether it still stands is decided under the lock.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from consent.document import parse_consent
+from consent.errors import ConsentError
 from gateway.errors import EvidenceBroken
 from gateway.evidence import Evidence
-from gateway.institutions.published import registrar_key
-from gateway.people.citizens import open_certificate
+from gateway.institutions.published import certified_under, certifying_key
+from gateway.people.citizens import key_named, open_certificate
 from gateway.people.subjects import Subject, find_by_tag, identity_of
 from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Found, Person, Query, Signer
@@ -34,9 +37,10 @@ KEYS = sa.select(citizen_keys).where(citizen_keys.c.subject == sa.bindparam("of"
 
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
     """The ask of a query: its consent found and verified, or the decoy's in its place."""
+    rekeyed = house.rekeyed  # before the snapshot: what it shows is not older than that
     mac = body_mac(house.custody, signer.institution, query.query_id, body)
     with house.read() as conn:
-        return Ask(query, body, signer, _find(house, conn, query, signer), mac)
+        return Ask(query, body, signer, _find(house, conn, query, signer, rekeyed), mac)
 
 
 def warm(house: House) -> None:
@@ -46,7 +50,7 @@ def warm(house: House) -> None:
         _verify(house, conn, row, find_by_tag(house, conn, row.tag), decoy=True)
 
 
-def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Found:
+def _find(house: House, conn: sa.Connection, query: Query, signer: Signer, rekeyed: int) -> Found:
     wanted = query.consent_id or house.decoy.consent
     tag = house.random(16)  # a one-time tag, where there is no person
     found = {row.consent: row for row in conn.execute(GRANTS, {"consents": [wanted, house.decoy.consent]})}
@@ -59,11 +63,11 @@ def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Fo
         if person:
             tag = _tag_of(asked)
         subject = find_by_tag(house, conn, _tag_of(row))
-        evidence = _verify(house, conn, row, subject, decoy=not own)
+        evidence, key = _verify(house, conn, row, subject, decoy=not own)
         matches = _matches(house, conn, subject, query.person_check)
         about, link = subject.subject, subject.link
     except EvidenceBroken:  # refused under the lock, for this ask alone
-        about, evidence, matches, link = house.decoy.subject, None, None, None
+        about, evidence, matches, link, key = house.decoy.subject, None, None, None, ""
     return Found(
         tag=tag,
         subject=about,
@@ -74,6 +78,8 @@ def _find(house: House, conn: sa.Connection, query: Query, signer: Signer) -> Fo
         person_matches=matches,
         broken=own and evidence is None,
         link=link,
+        key=key,
+        rekeyed=rekeyed,
     )
 
 
@@ -86,18 +92,32 @@ def _tag_of(row: sa.Row[Any]) -> bytes:
 
 def _verify(
     house: House, conn: sa.Connection, row: sa.Row[Any], subject: Subject, *, decoy: bool
-) -> Evidence:
-    """The verified evidence of one grant. `EvidenceBroken` when it is broken."""
-    keys = conn.execute(KEYS, {"of": subject.subject})
-    key = keys.mappings().one_or_none()
-    if key is None:
-        raise EvidenceBroken("a grant without an enrolled key")
+) -> tuple[Evidence, str]:
+    """The verified evidence of one grant, and the name of its key. `EvidenceBroken` when it is broken."""
     name = row.consent.encode()
     document = subject.link.open("grants", "document", name, row.document)
+    key = _key_behind(house, conn, subject, document)
     proof = subject.link.open("grants", "proof", name, row.proof).decode()
     certificate = open_certificate(subject.link, dict(key))
-    registrar = house.decoy.registrar if decoy else registrar_key(house, conn, key["registrar"])
-    return house.evidence.verify(document, proof, certificate, registrar)
+    kid = certified_under(certificate)
+    registrar = house.decoy.registrar if decoy else certifying_key(house, conn, key["registrar"], kid)
+    evidence = house.evidence.verify(document, proof, certificate, registrar)
+    return evidence, key["about"]
+
+
+def _key_behind(house: House, conn: sa.Connection, subject: Subject, document: bytes) -> Mapping[str, Any]:
+    """The row of the key that signed a consent: of a person's only key, or of the one that it names.
+
+    That an only key is the one named, the verification that follows finds out.
+    """
+    keys = [dict(key) for key in conn.execute(KEYS, {"of": subject.subject}).mappings()]
+    try:
+        found = keys[0] if len(keys) == 1 else key_named(house, keys, parse_consent(document).subject)
+    except ConsentError as error:
+        raise EvidenceBroken("a stored consent is none") from error
+    if found is None:
+        raise EvidenceBroken("a grant without its enrolled key")
+    return found
 
 
 def _matches(house: House, conn: sa.Connection, subject: Subject, check: Person | None) -> bool | None:

@@ -132,6 +132,14 @@ class Meter:
         """Count one leaf, or `Throttled`. `again` for an answer given again, which counts for no purpose."""
         return self._throttled(asked, take(self._now, self._quotas(asked, again=again), self._tx.at))
 
+    def count(self, asked: Asked, at: int) -> None:
+        """Count one leaf of a time (ms) that is over, whatever room there was."""
+        for quota, name in self._quotas(asked, again=not asked.purpose):
+            key, then = _key(quota, name), window(quota.per, at)
+            before = self._now.get(key, _NONE)
+            if before.sound and before.window <= then:
+                self._now[key] = Count(then, before.count + 1 if before.window == then else 1)
+
     def write(self) -> None:
         """Write what was counted: a statement for the counters, one for those turned away."""
         conn, custody = self._tx.conn, self._tx.house.custody
@@ -168,6 +176,15 @@ def take_one(tx: Transaction, asked: Asked, *, again: bool = False) -> Throttled
     turned_away = meter.take(asked, again=again)
     meter.write()
     return turned_away
+
+
+def recount(tx: Transaction, asks: Iterable[tuple[Asked, int]]) -> None:
+    """Count leaves that came back, each at its own time (ms), so that quotas hold for what follows them."""
+    counted = list(asks)
+    meter = Meter(tx, [asked for asked, _ in counted])
+    for asked, at in counted:
+        meter.count(asked, at)
+    meter.write()
 
 
 def flush_throttled(house: House) -> int:

@@ -121,6 +121,7 @@ class Found:
     `consent` is None where there is none for this asker; `tag` is the person's even then, if there is a
     person, so that the citizen sees the attempt. `stored` is the ciphertext that was verified, compared
     under the lock. `link` is the data key of whose consent it is, the decoy's too; None where that is broken.
+    `key` names the row of the key that signed it (`about`): a person may have several.
     """
 
     tag: bytes
@@ -132,6 +133,8 @@ class Found:
     person_matches: bool | None
     broken: bool
     link: DataKey | None = field(repr=False)
+    key: str = ""
+    rekeyed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,4 +59,9 @@ class Throttled:
     retry_after_s: int
 
 
-Ruled = Disclosed | Refused | Throttled | ReplayedNonce
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """The person's data keys were replaced after the look-up: nothing was done, look up again."""
+
+
+Ruled = Disclosed | Refused | Throttled | ReplayedNonce | Rekeyed

@@ -22,6 +22,7 @@ from consent.asks import Permit, Reason, Refuse, Ruling
 from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, rows
 from gateway.errors import EvidenceBroken, NotReady, ReplayedNonce
+from gateway.keyring import LINK
 from gateway.query import held as holding
 from gateway.query import redeliver
 from gateway.query.held import Held, Id, grant_of, id_of
@@ -30,14 +31,44 @@ from gateway.query.quota import Asked, Meter
 from gateway.query.record_leaf import record_answer, record_refusal, request_of
 from gateway.query.redeliver import Recalled, Used
 from gateway.query.request import Ask
-from gateway.query.ruled import Disclosed, Refused, Ruled, Throttled
-from gateway.tables import grants
+from gateway.query.ruled import Disclosed, Refused, Rekeyed, Ruled, Throttled
+from gateway.tables import data_keys, grants
 from gateway.transaction import Transaction
 from ledger.log import Entry
 
+LINKS = sa.select(data_keys.c.subject, data_keys.c.version).where(
+    data_keys.c.klass == LINK, data_keys.c.subject.in_(sa.bindparam("subjects", expanding=True))
+)
+"""Built once: building a statement costs more than running it."""
+
 
 def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
-    """Rule on all asks of a batch; aligned with `asks`. What is replayed or beyond a quota leaves no leaf."""
+    """Rule on all asks of a batch; aligned with `asks`. What is replayed or beyond a quota leaves no leaf.
+
+    Nothing at all is done for one whose person's keys were replaced since it was looked up.
+    """
+    late = _rekeyed(tx, asks)
+    if not late:
+        return _rule_all(tx, asks)
+    ruled = iter(_rule_all(tx, [ask for ask in asks if id(ask) not in late]))
+    return [Rekeyed() if id(ask) in late else next(ruled) for ask in asks]
+
+
+def _rekeyed(tx: Transaction, asks: Sequence[Ask]) -> set[int]:
+    """Those (by `id`) whose person has another link key than the look-up found; read only if any may have."""
+    doubtful = [ask for ask in asks if ask.found.rekeyed != tx.house.rekeyed]
+    if not doubtful:
+        return set()
+    found = tx.conn.execute(LINKS, {"subjects": sorted({ask.found.subject for ask in doubtful})})
+    versions = {row.subject: row.version for row in found}
+    return {
+        id(ask)
+        for ask in doubtful
+        if ask.found.link is None or versions.get(ask.found.subject) != ask.found.link.version
+    }
+
+
+def _rule_all(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
     fresh = tx.spend([ask.signer.nonce for ask in asks])  # 1
     live = [ask for ask, first in zip(asks, fresh, strict=True) if first]
     used = holding.read_used(tx, live)

@@ -1,9 +1,10 @@
 """Holdings: which record rows of a person there must be, by what the ledger says was ingested.
 
 Invariant: a person's rows are whole when, leaf by leaf, they are exactly as many as `record.ingested`
-counted, hash to its root, and each carries its MAC over all columns and that leaf's hash. A row that was
-deleted, added, hidden under another category or given another display term makes the whole untrue, and
-nothing is answered from it: a clean record must not be made by deleting the other kind.
+counted, hash to its root, and each carries its MAC over all columns and that leaf's hash. A `record.restated`
+stands in place of all leaves before it. A row that was deleted, added, hidden under another category or given
+another display term makes the whole untrue, and nothing is answered from it: a clean record must not be made
+by deleting the other kind.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 from gateway import rows
 from gateway.tables import records
 from keys.canonical import sha256
-from ledger.bodies import RecordIngested
+from ledger.bodies import RecordIngested, RecordRestated
 from ledger.entries import parse_leaf
 from ledger.merkle import leaf_hash, root
 from ledger.tables import ledger_leaves
@@ -28,35 +29,54 @@ from ledger.tables import ledger_leaves
 if TYPE_CHECKING:
     from gateway.house import House
 
-INGESTED = sa.select(ledger_leaves.c.tag, ledger_leaves.c.idx, ledger_leaves.c.leaf).where(
-    ledger_leaves.c.shard == sa.bindparam("of_shard"),
-    ledger_leaves.c.about.in_(sa.bindparam("about_them", expanding=True)),
+INGESTED = (
+    sa.select(ledger_leaves.c.tag, ledger_leaves.c.idx, ledger_leaves.c.leaf)
+    .where(
+        ledger_leaves.c.shard == sa.bindparam("of_shard"),
+        ledger_leaves.c.about.in_(sa.bindparam("about_them", expanding=True)),
+    )
+    .order_by(ledger_leaves.c.idx)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one leaf says was ingested for one person: how many revisions, under which root."""
+    """What one leaf says is held of one person: how many revisions, under which root.
+
+    `anew`: of all that is held, whatever was said before.
+    """
 
     count: int
     root: bytes
     leaf_hash: bytes
+    anew: bool = False
 
 
 Batches = Mapping[int, Batch]
 
 
 def about_records(tag: bytes) -> str:
-    """The name under which `record.ingested` leaves speak of a person's rows."""
+    """The name under which `record.ingested` and `record.restated` leaves speak of a person's rows."""
     return rows.about(records, tag.hex())
 
 
-def batches_of(house: House, conn: sa.Connection, tags: Iterable[bytes]) -> dict[bytes, dict[int, Batch]]:
-    """What the ledger says was ingested for each of these tags, by leaf index; in one statement."""
+def batches_of(
+    house: House, conn: sa.Connection, tags: Iterable[bytes], *, before: int | None = None
+) -> dict[bytes, dict[int, Batch]]:
+    """What the ledger says is held of each of these tags, by leaf index; in one statement.
+
+    `before`: what it said in its first so many leaves.
+    """
     said: dict[bytes, dict[int, Batch]] = defaultdict(dict)
     wanted = sorted({about_records(tag) for tag in tags})
     for row in conn.execute(INGESTED, {"of_shard": house.shard, "about_them": wanted}):
-        said[row.tag][row.idx] = _batch(row.leaf)
+        if before is not None and row.idx >= before:
+            break
+        batch = _batch(row.leaf)
+        if batch.anew:
+            said[row.tag].clear()
+        if batch.count:
+            said[row.tag][row.idx] = batch
     return said
 
 
@@ -103,6 +123,7 @@ def _mac(house: House, row: sa.Row[Any], batch: Batch) -> bytes:
 def _batch(leaf: bytes) -> Batch:
     """A leaf never changes, so what it says is read once."""
     body = parse_leaf(leaf).body
-    if not isinstance(body, RecordIngested):
+    if not isinstance(body, RecordIngested | RecordRestated):
         return Batch(-1, sha256(b""), leaf_hash(leaf))  # fits no rows: another leaf poses as an ingestion
-    return Batch(body.count, bytes.fromhex(body.root), leaf_hash(leaf))
+    anew = isinstance(body, RecordRestated)
+    return Batch(body.count, bytes.fromhex(body.root), leaf_hash(leaf), anew)

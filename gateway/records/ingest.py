@@ -18,20 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from gateway.errors import LedgerUnavailable
+from gateway.errors import KeysMovedOn, LedgerUnavailable
 from gateway.ids import new_uuid
 from gateway.institutions.standing import require_standing
 from gateway.keyring import IDENTITY, LINK, DataKey
-from gateway.people.subjects import INDEX_VERSION, find_by_number, number_lookup, subject_row
+from gateway.people.subjects import find_by_number, index_rows, subject_row
+from gateway.records.classes import class_of
 from gateway.records.columns import Refusal
 from gateway.records.holdings import about_records, protected, revisions_root
 from gateway.records.report import ImportReport, Tally
 from gateway.records.rows import CHINA, Record, record_body
 from gateway.records.rules import Rule
+from gateway.rotation.versions import index_versions, lookups, newest, require_versions
 from gateway.rows import ROW_KEY
 from gateway.tables import data_keys, records, subject_index, subjects
-from keys.blind import blind_index
 from keys.canonical import canonical, sha256
+from keys.custody import Custody
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -49,7 +51,7 @@ class _Person:
     tag: bytes
     keys: dict[str, DataKey]
     rows: list[tuple[Record, dict[str, Any]]] = field(default_factory=list)
-    index_row: dict[str, Any] | None = None
+    index_rows: list[dict[str, Any]] = field(default_factory=list)
     subject_row: dict[str, Any] | None = None
     key_rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -65,7 +67,7 @@ def ingest(
     """Store what may be stored; `progress` is told the line after each chunk. A bad row raises nothing."""
     tally, batch = Tally(source), new_uuid(house.random)
     require_source(house, source)
-    for chunk in _chunks(examined):
+    for chunk in chunks(examined):
         accepted = [one for one in chunk if isinstance(one, Record)]
         for refusal in (one for one in chunk if isinstance(one, Refusal)):
             tally.refuse(refusal)
@@ -74,7 +76,8 @@ def ingest(
     return tally.report()
 
 
-def _chunks(examined: Iterable[Record | Refusal]) -> Iterator[list[Record | Refusal]]:
+def chunks(examined: Iterable[Record | Refusal]) -> Iterator[list[Record | Refusal]]:
+    """What was examined, so much at a time as the lock is held for."""
     waiting = iter(examined)
     while chunk := list(islice(waiting, CHUNK)):
         yield chunk
@@ -85,13 +88,15 @@ def _store_chunk(house: House, source: str, batch: str, chunk: list[Record], tal
     if not chunk:
         return
     for _ in range(3):
+        versions = index_versions(house.custody)
         sifted = _sift(house, chunk)
         prepared = _prepare(house, sifted.fresh)
         try:
             if prepared:
-                house.transact(partial(_write, source=source, batch=batch, prepared=prepared), seals=False)
-        except sa.exc.IntegrityError:
-            continue  # another import made one of these persons or records since they were looked up
+                write = partial(_write, source=source, batch=batch, prepared=prepared, versions=versions)
+                house.transact(write, seals=False)
+        except (sa.exc.IntegrityError, KeysMovedOn):
+            continue  # another import made one of these persons or records, or a rotation moved the keys on
         _count(sifted, tally)
         return
     raise LedgerUnavailable("other imports of the same persons are running: run this one again")
@@ -117,21 +122,22 @@ def _count(sifted: _Sifted, tally: Tally) -> None:
 
 def _sift(house: House, chunk: list[Record]) -> _Sifted:
     """Which records of a chunk are new, held already, or held with other content; in one statement."""
-    lookups = {reference_lookup(house, record): record for record in chunk}
+    sought = {id(record): reference_lookups(house, record).values() for record in chunk}
     with house.read() as conn:
         held = {
             row.reference_lookup: row.content_mac
             for row in conn.execute(
                 sa.select(records.c.reference_lookup, records.c.content_mac).where(
-                    records.c.reference_lookup.in_(list(lookups))
+                    records.c.reference_lookup.in_(sorted({one for some in sought.values() for one in some}))
                 )
             )
         }
     sifted = _Sifted()
-    for lookup, record in lookups.items():
-        if lookup not in held:
+    for record in {next(iter(sought[id(record)])): record for record in chunk}.values():
+        content = next((held[one] for one in sought[id(record)] if one in held), None)
+        if content is None:
             sifted.fresh.append(record)
-        elif hmac.compare_digest(held[lookup], _content_mac(house, record)):
+        elif hmac.compare_digest(content, content_mac(house, record)):
             sifted.held.append(record)
         else:
             sifted.changed.append(record)
@@ -157,20 +163,16 @@ def _person(house: House, conn: sa.Connection, record: Record) -> _Person:
     subject, tag = house.random(16), house.random(16)
     person = _Person(subject, tag, {})
     for klass in (LINK, IDENTITY):
-        _fresh_key(house, person, klass)
-    person.index_row = {
-        "version": INDEX_VERSION,
-        "value": number_lookup(house.custody, record.person),
-        "subject": subject,
-    }
+        _fresh_key(house, person, klass, found.link.version)  # the decoy's: the newest there is
+    person.index_rows = index_rows(house.custody, record.person, subject)
     person.subject_row = subject_row(
         house, subject, tag, person.keys[LINK], person.keys[IDENTITY], record.person, record.name
     )
     return person
 
 
-def _fresh_key(house: House, person: _Person, klass: str) -> None:
-    person.keys[klass], row = house.keyring.fresh_row(person.subject, klass)
+def _fresh_key(house: House, person: _Person, klass: str, version: int) -> None:
+    person.keys[klass], row = house.keyring.fresh_row(person.subject, klass, version)
     person.key_rows.append(row)
 
 
@@ -179,7 +181,7 @@ def _key(house: House, conn: sa.Connection, person: _Person, klass: str) -> Data
     if klass not in person.keys and person.subject_row is None:  # a new person has nothing stored
         person.keys |= house.keyring.find(conn, person.subject, (klass,))
     if klass not in person.keys:
-        _fresh_key(house, person, klass)
+        _fresh_key(house, person, klass, person.keys[LINK].version)
     return person.keys[klass]
 
 
@@ -187,26 +189,34 @@ def _row(house: House, conn: sa.Connection, person: _Person, record: Record) -> 
     category = house.policy.category(record.category)
     if category is None:
         raise LookupError("an examined record has a category of the catalogue")
-    key = _key(house, conn, person, category.klass)
-    name = house.random(16)
+    until = shown_until(record, category.term_years)
+    klass = class_of(house.custody, category.klass, person.subject, until)
+    key = _key(house, conn, person, klass)
+    name, (lookup, version) = house.random(16), newest(reference_lookups(house, record))
     body = key.seal("records", "body", name, canonical(record_body(record)))
     return {
         "record": name,
         "subject": person.subject,
         "category": record.category,
-        "klass": category.klass,
+        "klass": klass,
         "source": record.source,
-        "reference_lookup": reference_lookup(house, record),
-        "content_mac": _content_mac(house, record),
+        "reference_lookup": lookup,
+        "index_version": version,
+        "content_mac": content_mac(house, record),
         "body": body,
         "revision_hash": sha256(body),
-        "shown_until": shown_until(record, category.term_years),
+        "shown_until": until,
     }
 
 
-def _write(tx: Transaction, source: str, batch: str, prepared: list[_Person]) -> None:
+def _write(
+    tx: Transaction, source: str, batch: str, prepared: list[_Person], versions: tuple[int, ...]
+) -> None:
     """Under the lock: a leaf a person, then all rows of the chunk, a statement a table."""
     require_standing(tx, source, "source")
+    require_versions(tx.house.custody, versions)
+    tx.house.keyring.require_current(row for person in prepared for row in person.key_rows)
+    _require_keys(tx, prepared)
     tx.appender.load_subjects([person.tag for person in prepared])
     rows: list[dict[str, Any]] = []
     for person in prepared:
@@ -215,7 +225,7 @@ def _write(tx: Transaction, source: str, batch: str, prepared: list[_Person]) ->
         entry = tx.append("record.ingested", body, tag=person.tag, about=about_records(person.tag))
         rows += [protected(tx.house, {**row, "idx": entry.index}, entry.leaf_hash) for _, row in person.rows]
     for table, made in (
-        (subject_index, [person.index_row for person in prepared if person.index_row is not None]),
+        (subject_index, [row for person in prepared for row in person.index_rows]),
         (subjects, [person.subject_row for person in prepared if person.subject_row is not None]),
         (data_keys, [row for person in prepared for row in person.key_rows]),
         (records, rows),
@@ -224,13 +234,32 @@ def _write(tx: Transaction, source: str, batch: str, prepared: list[_Person]) ->
             tx.conn.execute(table.insert(), made)
 
 
-def reference_lookup(house: House, record: Record) -> bytes:
-    """Keyed look-up of (source, reference): a bank's contract number is personal too."""
-    value = f"{record.source}\x00{record.reference}".encode()
-    return blind_index(house.custody, INDEX_VERSION, "record-reference", value)
+def _require_keys(tx: Transaction, prepared: list[_Person]) -> None:
+    """`KeysMovedOn` when a key that was found before the lock is erased or replaced: it opens for nobody."""
+    made = {(row["subject"], row["klass"], row["version"]) for one in prepared for row in one.key_rows}
+    used = {(one.subject, klass, key.version) for one in prepared for klass, key in one.keys.items()} - made
+    if not used:
+        return
+    columns = data_keys.c
+    held = sa.select(sa.func.count()).where(
+        sa.tuple_(columns.subject, columns.klass, columns.version).in_(sorted(used))
+    )
+    if tx.conn.scalar(held) != len(used):
+        raise KeysMovedOn("a person's keys were erased or replaced meanwhile")
 
 
-def _content_mac(house: House, record: Record) -> bytes:
+def reference_lookups(house: House, record: Record) -> dict[int, bytes]:
+    """Keyed look-up of (source, reference), by version: a bank's contract number is personal too."""
+    return lookups_of(house.custody, record.source, record.reference)
+
+
+def lookups_of(custody: Custody, source: str, reference: str) -> dict[int, bytes]:
+    """The same of a source's code and its own reference."""
+    return lookups(custody, "record-reference", f"{source}\x00{reference}".encode())
+
+
+def content_mac(house: House, record: Record) -> bytes:
+    """What tells whether a record says the same as the one that is held, of the same person."""
     content = canonical({"person": record.person, "body": record_body(record)})
     return house.custody.mac(ROW_KEY, b"record-content\x00" + content)
 

@@ -35,6 +35,8 @@ class Rule(StrEnum):
     ADVERSE_WITHOUT_NOTICE = "adverse-without-notice"
     # Found by the store only, which knows what it holds already.
     CONFLICTING_REFERENCE = "conflicting-reference"
+    UNKNOWN_REFERENCE = "unknown-reference"
+    ANOTHER_PERSON = "another-person"
 
 
 COLUMN_RULES: Final = frozenset({Rule.FORBIDDEN, Rule.SEPARATE_CONSENT, Rule.JUDGEMENT, Rule.NOT_AUTHORISED})
@@ -94,8 +96,16 @@ FIXES: Final[Mapping[Rule, Fix]] = MappingProxyType(
             "请先告知本人，再连同告知日期报送（《征信业管理条例》第十五条）",
         ),
         Rule.CONFLICTING_REFERENCE: Fix(
-            "this reference is held with other content: an import corrects nothing, ask for a correction",
-            "该编号已有不同内容的记录：导入不能更正，请申请更正",
+            "this reference is held with other content: an import corrects nothing, use `records correct`",
+            "该编号已有不同内容的记录：导入不能更正，请用 records correct",
+        ),
+        Rule.UNKNOWN_REFERENCE: Fix(
+            "nothing is held under this reference: import it",
+            "没有此编号的记录：请导入",
+        ),
+        Rule.ANOTHER_PERSON: Fix(
+            "this reference is held of another person: a correction changes what is said, not of whom",
+            "该编号的记录属于另一人：更正只改内容，不改归属",
         ),
     }
 )

@@ -61,6 +61,10 @@ class Custody(Protocol):
         """
         ...
 
+    def forget(self, name: str) -> None:
+        """Drop from memory what was kept of a key, if anything: another process destroyed it."""
+        ...
+
     def close(self) -> None:
         """Forget every secret in memory. May be called twice."""
         ...

@@ -6,58 +6,30 @@ from a file that only its owner can read, and which is neither in the environmen
     DIR/root          JCS {"cost":{"memory","passes"},"kdf":"argon2id","nonce","salt","v":1,"wrapped"}
     DIR/keys/<name>   JCS {"kind","name","nonce","v":1,"wrapped"}
 
-Both are sealed files (`sealed_file`): the root wrapped under Argon2id(passphrase), each key under the root.
-`wrap` under an aead key gives 0x01 || 0x01 || nonce (12) || AES-256-GCM ciphertext, AAD = 0x01 || 0x01 ||
-aad; with random nonces one epoch key must wrap fewer than 2^32 times.
+While the root is being replaced a third file stands beside them (`roots`). Both are sealed files
+(`sealed_file`) in the directory that every provider has (`directory`): the root wrapped under
+Argon2id(passphrase), each key under the root, with XChaCha20-Poly1305.
 """
 
 from __future__ import annotations
 
 import hmac
 import os
-import re
 from pathlib import Path
-from typing import get_args
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from keys.custody import Kind, storage
-from keys.custody.sealed_file import (
-    MAX_FILE_BYTES,
-    SALT_BYTES,
-    SECRET_BYTES,
-    STANDARD,
-    Cost,
-    Derivation,
-    format_derivation,
-    format_sealed_file,
-    parse_derivation,
-    parse_sealed_file,
-    seal_file,
-)
-from keys.errors import (
-    CustodyError,
-    CustodyLocked,
-    DecryptionFailed,
-    KeyNameTaken,
-    Malformed,
-    UnknownKeyName,
-)
+from keys.custody.directory import KeyDirectory, check_new, prepare, write_root
+from keys.custody.roots import Roots, locked, open_roots, seal_root, stamp
+from keys.custody.sealed_file import SECRET_BYTES, STANDARD, Cost, XChaCha
+from keys.custody.wrapping import unwrap_secret, wrap_secret
+from keys.errors import CustodyError, CustodyLocked, UnknownKeyName
 from keys.signing import Random
 
-_NONCE_BYTES = 12
-_TAG_BYTES = 16
 _SIGNATURE_BYTES = 64
-_WRAP_HEADER = b"\x01\x01"  # format version, suite AES-256-GCM
 _MAX_PASSPHRASE_BYTES = 1_024
 _MIN_PASSPHRASE_BYTES = 16
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
-_ROOT = "root"
-_KEYS = "keys"
-_ROOT_MEMBERS = frozenset({"v", "kdf", "cost", "salt"})
-_KEY_MEMBERS = frozenset({"v", "name", "kind"})
 
 
 def read_passphrase(path: Path) -> bytes:
@@ -65,12 +37,7 @@ def read_passphrase(path: Path) -> bytes:
 
     Raises CustodyPermissions unless the file is ours, mode 0600 or less; CustodyError for other content.
     """
-    line = storage.read_file(path, _MAX_PASSPHRASE_BYTES + 2).removesuffix(b"\n").removesuffix(b"\r")
-    if any(byte in line for byte in b"\r\n\0"):
-        raise CustodyError("the passphrase file holds one line")
-    if not _MIN_PASSPHRASE_BYTES <= len(line) <= _MAX_PASSPHRASE_BYTES:
-        raise CustodyError("a passphrase has 16 to 1024 bytes")
-    return line
+    return storage.read_line(path, _MIN_PASSPHRASE_BYTES, _MAX_PASSPHRASE_BYTES, "passphrase")
 
 
 def create_file_custody(
@@ -82,18 +49,11 @@ def create_file_custody(
     """
     if not _MIN_PASSPHRASE_BYTES <= len(passphrase) <= _MAX_PASSPHRASE_BYTES:
         raise CustodyError("a passphrase has 16 to 1024 bytes")
-    derivation = Derivation(random(SALT_BYTES), cost)
-    header = format_derivation(derivation)
-    storage.make_directory(directory)
-    if (directory / _ROOT).exists():
-        raise KeyNameTaken("a custody stands in that directory already")
-    storage.make_directory(directory / _KEYS)
-    if any((directory / _KEYS).iterdir()):
-        raise CustodyError("keys without a root stand in that directory")
     root = random(SECRET_BYTES)
-    sealed = format_sealed_file(seal_file(derivation.key(passphrase), root, header, random))
-    storage.create_file(directory / _ROOT, sealed, random)  # last: a custody without its root does not exist
-    return FileCustody(directory, root, random)
+    sealed = seal_root(root, passphrase, cost, random)
+    prepare(directory)
+    write_root(directory, sealed, random)
+    return FileCustody(directory, Roots(root), random)
 
 
 def open_file_custody(directory: Path, passphrase: bytes, random: Random = os.urandom) -> FileCustody:
@@ -102,60 +62,45 @@ def open_file_custody(directory: Path, passphrase: bytes, random: Random = os.ur
     Raises CustodyLocked for a wrong passphrase or an altered root, CustodyPermissions for open modes,
     CustodyError where there is none.
     """
-    storage.check_directory(directory)
-    storage.check_directory(directory / _KEYS)
-    file = parse_sealed_file(storage.read_file(directory / _ROOT, MAX_FILE_BYTES), _ROOT_MEMBERS)
-    try:
-        root = file.open(parse_derivation(file.header).key(passphrase))
-    except DecryptionFailed as error:
-        raise CustodyLocked("the passphrase does not open this custody") from error
-    return FileCustody(directory, root, random)
+    return FileCustody(directory, open_roots(directory, passphrase), random)
 
 
 class FileCustody:
     """Keys as files under one root key, unwrapped on first use and kept until `close`.
 
     A key generated by another process is found when it is first named. One destroyed by another process stays
-    usable here until `close`: whoever destroys an epoch key restarts the workers. Secrets are immutable
-    bytes, dropped on `close`: a buffer wiped while another thread uses it would be a key of zeros.
+    usable here until `forget` or `close`: a worker forgets it when it learns of its end. Secrets are
+    immutable bytes, dropped on `close`: a buffer wiped while another thread uses it would be a key of zeros.
     """
 
-    def __init__(self, directory: Path, root: bytes, random: Random) -> None:
-        self._keys = directory / _KEYS
-        self._root: bytes | None = root
+    def __init__(self, directory: Path, roots: Roots, random: Random) -> None:
+        after = None if roots.after is None else XChaCha(roots.after)
+        keys = KeyDirectory(directory, XChaCha(roots.current), random, after=after)
+        self._directory: KeyDirectory | None = keys
+        self._place = directory
+        self._stamp = stamp(directory)
         self._random = random
         self._opened: dict[str, tuple[str, bytes]] = {}
 
     def names(self) -> tuple[str, ...]:
-        self._unlocked()
-        return tuple(sorted(path.name for path in self._keys.iterdir() if _NAME.fullmatch(path.name)))
+        return self._unlocked().names()
 
     def has(self, name: str) -> bool:
-        self._unlocked()
-        return _NAME.fullmatch(name) is not None and (self._keys / name).is_file()
+        return self._unlocked().has(name)
 
     def generate(self, name: str, kind: Kind) -> None:
-        root = self._unlocked()
-        if _NAME.fullmatch(name) is None or kind not in get_args(Kind):
-            raise Malformed("a key is named in lower case and is aead, mac or ed25519")
-        header = {"v": 1, "name": name, "kind": kind}
-        file = seal_file(root, self._random(SECRET_BYTES), header, self._random)
-        storage.create_file(self._keys / name, format_sealed_file(file), self._random)
+        directory = self._unlocked()
+        check_new(name, kind)
+        with locked(self._place):
+            if stamp(self._place) != self._stamp:  # a key under the old root would open nowhere
+                raise CustodyError("the root key was replaced since this process started: run it again")
+            directory.create(name, kind, self._random(SECRET_BYTES))
 
     def wrap(self, name: str, plaintext: bytes, aad: bytes) -> bytes:
-        key = self._key(name, "aead")
-        nonce = self._random(_NONCE_BYTES)
-        return _WRAP_HEADER + nonce + AESGCM(key).encrypt(nonce, plaintext, _WRAP_HEADER + aad)
+        return wrap_secret(self._key(name, "aead"), plaintext, aad, self._random)
 
     def unwrap(self, name: str, blob: bytes, aad: bytes) -> bytes:
-        key = self._key(name, "aead")
-        start = len(_WRAP_HEADER) + _NONCE_BYTES
-        if len(blob) < start + _TAG_BYTES or blob[: len(_WRAP_HEADER)] != _WRAP_HEADER:
-            raise Malformed("not a wrapped secret")
-        try:
-            return AESGCM(key).decrypt(blob[len(_WRAP_HEADER) : start], blob[start:], _WRAP_HEADER + aad)
-        except InvalidTag as error:
-            raise DecryptionFailed("the secret does not unwrap here") from error
+        return unwrap_secret(self._key(name, "aead"), blob, aad)
 
     def mac(self, name: str, message: bytes) -> bytes:
         return hmac.digest(self._key(name, "mac"), message, "sha256")
@@ -167,43 +112,38 @@ class FileCustody:
         return self._key(name, "ed25519")[SECRET_BYTES:]
 
     def destroy(self, name: str) -> None:
-        if not self.has(name):
-            raise UnknownKeyName("custody holds no such key")
-        storage.remove_file(self._keys / name)
+        with locked(self._place):  # or a root being replaced could write the file once more
+            self._unlocked().remove(name)
+        self._opened.pop(name, None)
+
+    def forget(self, name: str) -> None:
         self._opened.pop(name, None)
 
     def close(self) -> None:
-        self._root = None
+        self._directory = None
         self._opened.clear()
 
     def __repr__(self) -> str:
-        return f"FileCustody({'closed' if self._root is None else 'open'})"
+        return f"FileCustody({'closed' if self._directory is None else 'open'})"
 
-    def _unlocked(self) -> bytes:
-        if self._root is None:
+    def _unlocked(self) -> KeyDirectory:
+        if self._directory is None:
             raise CustodyLocked("the custody is closed")
-        return self._root
+        return self._directory
 
     def _key(self, name: str, kind: Kind) -> bytes:
         """The secret of that name, if its kind is `kind`: 32 bytes, or seed || public key for ed25519."""
-        root = self._unlocked()
+        directory = self._unlocked()
         opened = self._opened.get(name)
         if opened is None:
-            opened = self._opened[name] = self._open(name, root)
+            opened = self._opened[name] = _open(directory, name)
         if opened[0] != kind:
             raise UnknownKeyName("custody holds no such key of that kind")
         return opened[1]
 
-    def _open(self, name: str, root: bytes) -> tuple[str, bytes]:
-        if not self.has(name):
-            raise UnknownKeyName("custody holds no such key")
-        file = parse_sealed_file(storage.read_file(self._keys / name, MAX_FILE_BYTES), _KEY_MEMBERS)
-        if file.header["name"] != name:
-            raise CustodyError("a key file stands under another key's name")
-        try:
-            secret = file.open(root)
-        except DecryptionFailed as error:
-            raise CustodyError("a key file does not open with this custody's root") from error
-        if file.header["kind"] == "ed25519":
-            _, secret = crypto_sign_seed_keypair(secret)  # once: the public half costs as much as a signature
-        return file.header["kind"], secret
+
+def _open(directory: KeyDirectory, name: str) -> tuple[str, bytes]:
+    header, secret = directory.open(name)
+    if header["kind"] == "ed25519":
+        _, secret = crypto_sign_seed_keypair(secret)  # once: the public half costs as much as a signature
+    return header["kind"], secret

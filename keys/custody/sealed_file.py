@@ -4,15 +4,18 @@ Invariant: a file opens only with the header it was written with, so a key canno
 a root its Argon2id cost. Costs are bounded on read, so that a planted header can neither exhaust memory nor
 make guessing cheap.
 
-    file    = JCS {...header, "nonce": base64url (24 bytes), "wrapped": base64url (32 + 16 bytes)}
-    wrapped = XChaCha20-Poly1305(key, nonce, secret (32), AAD = JCS {...header, "nonce"})
+    file    = JCS {...header, "nonce": base64url (24 or 12 bytes), "wrapped": base64url (32 + 16 bytes)}
+    wrapped = cipher(key, nonce, secret (32), AAD = JCS {...header, "nonce"})
+
+The cipher is XChaCha20-Poly1305 under a key in memory (24 bytes of nonce), or AES-256-GCM under a key that
+stays in an HSM (12 bytes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Protocol
 
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt,
@@ -29,8 +32,41 @@ SECRET_BYTES = 32
 SALT_BYTES = 16
 MAX_FILE_BYTES = 4_096
 
-_NONCE_BYTES = 24
 _TAG_BYTES = 16
+
+
+class Cipher(Protocol):
+    """An authenticated cipher under one key, whose tag has 16 bytes."""
+
+    @property
+    def nonce_bytes(self) -> int:
+        """Length of its nonce, which is random."""
+        ...
+
+    def encrypt(self, plaintext: bytes, aad: bytes, nonce: bytes) -> bytes:
+        """Ciphertext and tag."""
+        ...
+
+    def decrypt(self, ciphertext: bytes, aad: bytes, nonce: bytes) -> bytes:
+        """The plaintext. Raises DecryptionFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class XChaCha:
+    """XChaCha20-Poly1305 under a 32-byte key in memory."""
+
+    key: bytes = field(repr=False)
+    nonce_bytes: ClassVar[int] = 24
+
+    def encrypt(self, plaintext: bytes, aad: bytes, nonce: bytes) -> bytes:
+        return crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, aad, nonce, self.key)
+
+    def decrypt(self, ciphertext: bytes, aad: bytes, nonce: bytes) -> bytes:
+        try:
+            return crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, aad, nonce, self.key)
+        except CryptoError as error:
+            raise DecryptionFailed("the custody file does not open") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +77,16 @@ class SealedFile:
     nonce: bytes
     wrapped: bytes
 
-    def open(self, key: bytes) -> bytes:
+    def open(self, cipher: Cipher) -> bytes:
         """The secret. Raises DecryptionFailed for another key or an altered header."""
-        bound = canonical({**self.header, "nonce": b64u(self.nonce)})
-        try:
-            return crypto_aead_xchacha20poly1305_ietf_decrypt(self.wrapped, bound, self.nonce, key)
-        except CryptoError as error:
-            raise DecryptionFailed("the custody file does not open") from error
+        return cipher.decrypt(self.wrapped, canonical({**self.header, "nonce": b64u(self.nonce)}), self.nonce)
 
 
-def seal_file(key: bytes, secret: bytes, header: dict[str, Any], random: Random) -> SealedFile:
-    """Wrap a 32-byte secret under a 32-byte key, bound to `header` (any canonical members)."""
-    nonce = random(_NONCE_BYTES)
+def seal_file(cipher: Cipher, secret: bytes, header: dict[str, Any], random: Random) -> SealedFile:
+    """Wrap a 32-byte secret, bound to `header` (any canonical members)."""
+    nonce = random(cipher.nonce_bytes)
     bound = canonical({**header, "nonce": b64u(nonce)})
-    return SealedFile(header, nonce, crypto_aead_xchacha20poly1305_ietf_encrypt(secret, bound, nonce, key))
+    return SealedFile(header, nonce, cipher.encrypt(secret, bound, nonce))
 
 
 def format_sealed_file(file: SealedFile) -> bytes:
@@ -62,14 +94,14 @@ def format_sealed_file(file: SealedFile) -> bytes:
     return canonical({**file.header, "nonce": b64u(file.nonce), "wrapped": b64u(file.wrapped)})
 
 
-def parse_sealed_file(data: bytes, members: AbstractSet[str]) -> SealedFile:
+def parse_sealed_file(data: bytes, members: AbstractSet[str], nonce_bytes: int) -> SealedFile:
     """A custody file whose header has exactly `members`, of which `v` is 1. Raises CustodyError."""
     try:
         found = parse_canonical(data)
         if not isinstance(found, dict) or found.keys() != members | {"nonce", "wrapped"} or found["v"] != 1:
             raise Malformed("a custody file of an unknown form")
         wrapped = unb64u(found.pop("wrapped"), SECRET_BYTES + _TAG_BYTES)
-        nonce = unb64u(found.pop("nonce"), _NONCE_BYTES)
+        nonce = unb64u(found.pop("nonce"), nonce_bytes)
     except KeysError as error:
         raise CustodyError("a custody file is damaged") from error
     return SealedFile(found, nonce, wrapped)

@@ -71,6 +71,19 @@ def read_file(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_line(path: Path, least: int, most: int, what: str) -> bytes:
+    """The one line of a secret file, of `least` to `most` bytes, its final newline left off.
+
+    Raises as `read_file` does; CustodyError, which calls it `what`, for other content.
+    """
+    line = read_file(path, most + 2).removesuffix(b"\n").removesuffix(b"\r")
+    if any(byte in line for byte in b"\r\n\0"):
+        raise CustodyError(f"the {what} file holds one line")
+    if not least <= len(line) <= most:
+        raise CustodyError(f"a {what} has {least} to {most} bytes")
+    return line
+
+
 def create_file(path: Path, data: bytes, random: Callable[[int], bytes]) -> None:
     """Write a new file with mode 0600. Raises KeyNameTaken if the name stands.
 
@@ -87,6 +100,29 @@ def create_file(path: Path, data: bytes, random: Callable[[int], bytes]) -> None
         if isinstance(error, FileExistsError):
             raise KeyNameTaken(f"{path}: stands already") from error
         raise CustodyError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def replace_file(path: Path, data: bytes, random: Callable[[int], bytes]) -> None:
+    """Put other bytes under a name, mode 0600: at every instant it holds all the old ones or all the new."""
+    temporary = path.parent / f"{_TEMPORARY}{random(8).hex()}"
+    try:
+        _write_synced(temporary, data)
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CustodyError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def move_directory(made: Path, path: Path) -> None:
+    """Give a finished directory its name, durably; only an empty one may stand there."""
+    try:
+        made.rename(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise CustodyError(
+            f"{path}: the directory is not empty, or cannot be made: {error.strerror}"
+        ) from error
 
 
 def remove_file(path: Path) -> None:

@@ -25,6 +25,7 @@ from ledger.bodies.house import (
     KeySealing,
     LogClosed,
     LogOpened,
+    LogRecovered,
     OperatorRegistered,
     OperatorReinstated,
     OperatorSuspended,
@@ -32,12 +33,16 @@ from ledger.bodies.house import (
     Previous,
     SealedKey,
 )
+from ledger.bodies.keys import BothSignatures, KeyBackup, KeyData, KeyIndex, KeyRevoked, KeyRotated
 from ledger.bodies.people import (
     ConsentAsked,
+    ConsentCarried,
     ConsentGranted,
+    ConsentResumed,
+    ConsentSuspended,
     ConsentWithdrawn,
-    RecordIngested,
     SubjectEnrolled,
+    SubjectKeyRevoked,
     SubjectRead,
 )
 from ledger.bodies.queries import (
@@ -53,6 +58,14 @@ from ledger.bodies.queries import (
     QueryUndelivered,
     QueryUnsealed,
 )
+from ledger.bodies.records import (
+    CaseClosed,
+    CaseOpened,
+    RecordCorrected,
+    RecordErased,
+    RecordIngested,
+    RecordRestated,
+)
 
 __all__ = [
     "ABOUT_A_PERSON",
@@ -60,21 +73,34 @@ __all__ = [
     "BY_INSTITUTION",
     "BY_NOBODY",
     "BY_REGISTRAR",
+    "BY_REGISTRAR_OR_NOBODY",
     "LEAF_TYPES",
     "Answered",
     "ApprovedStatute",
     "Body",
+    "BothSignatures",
+    "CaseClosed",
+    "CaseOpened",
     "ConsentAsked",
+    "ConsentCarried",
     "ConsentGranted",
+    "ConsentResumed",
+    "ConsentSuspended",
     "ConsentWithdrawn",
     "InstitutionRegistered",
     "InstitutionReinstated",
     "InstitutionSuspended",
+    "KeyBackup",
+    "KeyData",
     "KeyEpoch",
+    "KeyIndex",
     "KeyPublished",
+    "KeyRevoked",
+    "KeyRotated",
     "KeySealing",
     "LogClosed",
     "LogOpened",
+    "LogRecovered",
     "NamedStatute",
     "OperatorRegistered",
     "OperatorReinstated",
@@ -89,9 +115,13 @@ __all__ = [
     "QueryThrottled",
     "QueryUndelivered",
     "QueryUnsealed",
+    "RecordCorrected",
+    "RecordErased",
     "RecordIngested",
+    "RecordRestated",
     "SealedKey",
     "SubjectEnrolled",
+    "SubjectKeyRevoked",
     "SubjectRead",
 ]
 
@@ -99,10 +129,16 @@ LEAF_TYPES: Final[Mapping[str, type[Body]]] = MappingProxyType(
     {
         "log.opened": LogOpened,
         "log.closed": LogClosed,
+        "log.recovered": LogRecovered,
         "policy.changed": PolicyChanged,
         "key.published": KeyPublished,
         "key.sealing": KeySealing,
         "key.epoch": KeyEpoch,
+        "key.rotated": KeyRotated,
+        "key.revoked": KeyRevoked,
+        "key.index": KeyIndex,
+        "key.data": KeyData,
+        "key.backup": KeyBackup,
         "institution.registered": InstitutionRegistered,
         "institution.suspended": InstitutionSuspended,
         "institution.reinstated": InstitutionReinstated,
@@ -110,12 +146,16 @@ LEAF_TYPES: Final[Mapping[str, type[Body]]] = MappingProxyType(
         "operator.suspended": OperatorSuspended,
         "operator.reinstated": OperatorReinstated,
         "subject.enrolled": SubjectEnrolled,
+        "subject.key_revoked": SubjectKeyRevoked,
         "subject.read": SubjectRead,
         "consent.requested": ConsentAsked,
         "consent.declined": ConsentAsked,
         "consent.lapsed": ConsentAsked,
         "consent.granted": ConsentGranted,
+        "consent.carried": ConsentCarried,
         "consent.withdrawn": ConsentWithdrawn,
+        "consent.suspended": ConsentSuspended,
+        "consent.resumed": ConsentResumed,
         "query.disclosed": QueryDisclosed,
         "query.predicate": QueryPredicate,
         "query.pending": QueryPending,
@@ -125,6 +165,11 @@ LEAF_TYPES: Final[Mapping[str, type[Body]]] = MappingProxyType(
         "query.undelivered": QueryUndelivered,
         "query.unsealed": QueryUnsealed,
         "record.ingested": RecordIngested,
+        "record.restated": RecordRestated,
+        "record.corrected": RecordCorrected,
+        "record.erased": RecordErased,
+        "case.opened": CaseOpened,
+        "case.closed": CaseClosed,
     }
 )
 """Type of leaf -> its body. Closed."""
@@ -139,13 +184,16 @@ BY_INSTITUTION: Final = frozenset(
     {"consent.requested", "query.disclosed", "query.pending", "query.predicate", "query.redelivered"}
 )
 """Types whose actor is always an institution's operator."""
+BY_REGISTRAR_OR_NOBODY: Final = frozenset({"subject.key_revoked", "subject.read", "consent.withdrawn"})
+"""Types whose actor is the citizen, or a registrar where its `by` says `counter`."""
 BY_NOBODY: Final = frozenset(
     {
-        "subject.read",
         "consent.declined",
         "consent.lapsed",
         "consent.granted",
-        "consent.withdrawn",
+        "consent.carried",
+        "consent.suspended",
+        "consent.resumed",
         "query.throttled",
         "query.unsealed",
     }

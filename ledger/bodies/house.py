@@ -50,6 +50,22 @@ class LogClosed(Body, frozen=True):
     reason: Code
 
 
+class LogRecovered(Body, frozen=True):
+    """`log.recovered`: the database had been put back to `since` leaves; the rest came from the tiles.
+
+    What those leaves ended stays ended. What they began (enrolments, requests, consents, queries that wait,
+    records) is void, for its documents are lost; their sealed details may be missing.
+    """
+
+    since: Positive
+    size: Positive
+
+    def __post_init__(self) -> None:
+        """Something was recovered."""
+        if self.since >= self.size:
+            raise ValueError("nothing was recovered")
+
+
 class PolicyChanged(Body, frozen=True):
     """`policy.changed`: the policy bundle named is in force from here, this leaf included."""
 
@@ -92,10 +108,19 @@ class KeySealing(Body, frozen=True):
 
 
 class KeyEpoch(Body, frozen=True):
-    """`key.epoch`."""
+    """`key.epoch`: an epoch of data keys begins, all survivors were wrapped under it, its key was destroyed.
+
+    `count` data keys stood under it when all were.
+    """
 
     epoch: Positive
-    event: Literal["opened"]
+    event: Literal["opened", "rewrapped", "destroyed"]
+    count: Count | None = None
+
+    def __post_init__(self) -> None:
+        """What is counted is what was wrapped anew."""
+        if (self.count is None) == (self.event == "rewrapped"):
+            raise ValueError("a count stands with `rewrapped`, and nowhere else")
 
 
 class InstitutionRegistered(Body, frozen=True):

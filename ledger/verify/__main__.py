@@ -18,10 +18,9 @@ from typing import Any, TextIO
 
 from keys.canonical import parse_json_strict
 from keys.errors import KeysError
-from keys.notes import Vkey, parse_vkey
+from keys.notes import parse_vkey
 from keys.sealing import parse_private_x25519_jwk
 from keys.signing import PublicKey, parse_public_jwk
-from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import BrokenCheckpoint, Finding
 from ledger.verify.auditor import Summary, Trust, audit
 
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Finding as finding:
         _print(options.json, _finding_lines(finding), {"ok": False, **_finding_members(finding)})
         return 1
-    except Unusable as error:
+    except (Unusable, BrokenCheckpoint) as error:
         sys.stderr.write(f"cannot verify: {error}\n")
         return 2
     except OSError as error:
@@ -121,12 +120,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "directory", type=Path, metavar="DIR", help="what `chengxin ledger export --to DIR` wrote"
     )
-    parser.add_argument("--vkey", required=True, help="the log's verifier key: name+id+key")
+    parser.add_argument(
+        "--vkey",
+        required=True,
+        help="a verifier key of the log, name+id+key; rotations to later ones are followed",
+    )
     parser.add_argument(
         "--registrar",
         action="append",
         metavar="ID=JWK-FILE",
-        help="a registrar's public key that you trust; repeatable. Without it certificates are not checked",
+        help="a registrar's public key that you trust; its rotations are followed; repeatable. Without it "
+        "certificates are not checked",
     )
     parser.add_argument(
         "--regulator-key",
@@ -154,15 +158,8 @@ def _trust(options: argparse.Namespace) -> Trust:
     regulator = None
     if options.regulator_key is not None:
         regulator = _jwk(options.regulator_key, parse_private_x25519_jwk, "a regulator's private X25519 key")
-    kept = tuple(_kept(file, vkey) for file in options.kept)
+    kept = {str(file): file.read_bytes() for file in options.kept}
     return Trust(vkey, _registrars(options.registrar), regulator, kept)
-
-
-def _kept(file: Path, vkey: Vkey) -> Checkpoint:
-    try:
-        return open_checkpoint(file.read_bytes(), vkey)
-    except BrokenCheckpoint as error:
-        raise Unusable(f"{file} is no checkpoint of this log: {error}") from None
 
 
 def _registrars(pins: list[str] | None) -> dict[str, tuple[PublicKey, ...]] | None:

@@ -3,35 +3,38 @@
 Invariant: `audit` returns only if every rule held for every leaf; the first that does not is raised as a
 `Finding`. It reads each file once and keeps no leaves.
 
-    1 checkpoint: pinned key, pinned origin            reader
+    1 checkpoint: the pinned key, or one rotated to    following
     2 each leaf: tile hash, canonical form, chain       reader, entries, chain
     3 each leaf: enforcement replayed                   replay
     4 each leaf: sealed evidence, with a key for it     sealed, evidence
     5 the other tiles, the root, the published keys     reader, here
-    6 checkpoints the auditor kept: no other history    here
+    6 the checkpoint is by the key of its size          signers, here
+    7 checkpoints the auditor kept: no other history    here
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from keys.canonical import parse_json_strict
 from keys.errors import KeysError
-from keys.notes import Vkey, format_vkey
-from keys.signing import PublicKey, ed25519_public_key
+from keys.notes import Vkey, format_vkey, peek_note
+from keys.signing import PublicKey
 from ledger.bodies import KeySealing
-from ledger.checkpoint import Checkpoint
+from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entries import Leaf, parse_leaf
-from ledger.errors import Finding, MalformedLeaf
+from ledger.errors import BrokenCheckpoint, Finding, MalformedLeaf
+from ledger.logkeys import LogKeys, claimed
 from ledger.tiles import TileDirectory
-from ledger.verify import chain, evidence, replay
+from ledger.verify import chain, citizens, corrections, erasures, evidence, replay, signers
+from ledger.verify.following import Opened, open_export, predecessors
 from ledger.verify.policy import read_policy
-from ledger.verify.reader import Tree, read_checkpoint
+from ledger.verify.reader import Tree
 from ledger.verify.rules import hold
 from ledger.verify.sealed import Opener
 from ledger.verify.state import World
@@ -42,14 +45,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the auditor brings along: the log's key, and perhaps registrars' keys, a regulator's private JWK,
-    and checkpoints of this log that were kept earlier.
+    """What the auditor brings along: a key of the log, and perhaps registrars' keys, a regulator's private
+    JWK, and the signed notes of checkpoints of this log that were kept earlier, by name.
     """
 
     vkey: Vkey
     registrars: Mapping[str, tuple[PublicKey, ...]] | None = None
     regulator: dict[str, str] | None = None
-    kept: tuple[Checkpoint, ...] = ()
+    kept: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,18 @@ class Summary:
 def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total: None) -> Summary:
     """Verify the log exported to `directory`.
 
-    Raises Finding for the first thing wrong, keys.errors.Malformed for a regulator's key that is none, and
-    OSError for a file that is there but cannot be read.
+    Raises Finding for the first thing wrong, keys.errors.Malformed for a regulator's key that is none,
+    BrokenCheckpoint for a kept note that is none of this log, and OSError for a file that is there but cannot
+    be read.
     """
     opener = None if trust.regulator is None else Opener(directory, trust.regulator)
-    checkpoint = read_checkpoint(directory, trust.vkey)
+    export = open_export(directory, trust.vkey)
+    checkpoint = export.checkpoint
     world = World(
         origin=checkpoint.origin,
-        checkpoint_key=ed25519_public_key(trust.vkey.public).kid,
         find_policy=partial(read_policy, directory),
         pins=trust.registrars,
+        predecessors=predecessors(directory, checkpoint, trust.registrars),
     )
     counts: Counter[str] = Counter()
     for index, data, leaf_hash in Tree(directory, checkpoint).leaves():
@@ -90,13 +95,17 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         _take(index, leaf, leaf_hash.hex(), world, opener)
         counts[leaf.type] += 1
         progress(index + 1, checkpoint.size)
+    citizens.check_end(world)
+    corrections.check_end(world)
+    erasures.check_end(world, () if opener is None else opener.unread)
     if not counts:
         raise Finding(None, "opened-first", "the log is empty: it was never opened")
     if opener is not None and ("regulator", opener.kid) not in world.keys:
         # An operator with a regulator of their own making would otherwise have nothing opened, and pass.
         raise Finding(None, "regulator-published", "the log never published the regulator's key given")
-    _check_keys_file(directory, trust.vkey, world)
-    _check_kept(directory, checkpoint, trust.kept)
+    _check_signer(export, world)
+    _check_keys_file(directory, export.vkey, world)
+    _check_kept(directory, checkpoint, trust, signers.log_keys(world, export.vkey))
     return Summary(
         origin=checkpoint.origin,
         size=checkpoint.size,
@@ -135,16 +144,41 @@ def _take(index: int, leaf: Leaf, leaf_hash: str, world: World, opener: Opener |
     chain.advance(leaf, leaf_hash, world)
 
 
-def _check_kept(directory: Path, checkpoint: Checkpoint, kept: tuple[Checkpoint, ...]) -> None:
+def _check_signer(export: Opened, world: World) -> None:
+    """The log published the key that signed the checkpoint as the one for its size."""
+    keys = signers.log_keys(world, export.vkey)
+    if any(key.vkey == export.vkey and key.covers(export.checkpoint.size) for key in keys.keys):
+        return
+    newest = max(key.index for (use, _), key in world.keys.items() if use == "checkpoint")
+    raise Finding(
+        newest, "key-checkpoint", "the checkpoint is not by the key that the log published for its size"
+    )
+
+
+def _check_kept(directory: Path, checkpoint: Checkpoint, trust: Trust, keys: LogKeys) -> None:
     """The log continues every checkpoint that was kept; its tiles were all found right before."""
     tiles = TileDirectory(directory)
-    for earlier in kept:
+    for name, note in trust.kept.items():
+        earlier = _kept(name, note, trust.vkey, keys, checkpoint.size)
         if earlier.size > checkpoint.size:
             raise Finding(
                 None, "kept", f"a checkpoint of {earlier.size} leaves was kept: leaves were cut off"
             )
         if tiles.root_at(earlier.size) != earlier.root:
             raise Finding(None, "kept", f"the first {earlier.size} leaves are not those of a checkpoint kept")
+
+
+def _kept(name: str, note: bytes, pinned: Vkey, keys: LogKeys, size: int) -> Checkpoint:
+    """A kept note by the key of its size. Raises BrokenCheckpoint, which names it.
+
+    One beyond the log may be by the pinned key: a log cut before a rotation does not know who signed since.
+    """
+    try:
+        if claimed(note).size > size and (pinned.name, pinned.key_id) in peek_note(note).signers:
+            return open_checkpoint(note, pinned)
+        return keys.open(note)
+    except (BrokenCheckpoint, KeysError):
+        raise BrokenCheckpoint(f"{name} is no checkpoint of this log by a key of its time") from None
 
 
 def _check_keys_file(directory: Path, vkey: Vkey, world: World) -> None:
@@ -162,6 +196,7 @@ def _check_keys_file(directory: Path, vkey: Vkey, world: World) -> None:
             "public": dict(key.public),
             "holder": key.holder,
             "index": key.index,
+            **({} if key.ended is None else {"ended": key.ended}),
         }
         for (use, kid), key in world.keys.items()
     }

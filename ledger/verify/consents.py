@@ -13,7 +13,10 @@ from keys.instant import DAY, parse_instant
 from ledger.bodies import (
     Body,
     ConsentAsked,
+    ConsentCarried,
     ConsentGranted,
+    ConsentResumed,
+    ConsentSuspended,
     ConsentWithdrawn,
     QueryDisclosed,
     QueryPredicate,
@@ -21,10 +24,11 @@ from ledger.bodies import (
 )
 from ledger.entries import Leaf
 from ledger.verify.rules import Rule
+from ledger.verify.signers import in_force
 from ledger.verify.state import Grant, Request, Subject, Terms, World
 
 Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate | Terms
-UnderGrant: TypeAlias = ConsentWithdrawn | QueryDisclosed | QueryPredicate
+UnderGrant: TypeAlias = ConsentResumed | ConsentSuspended | ConsentWithdrawn | QueryDisclosed | QueryPredicate
 
 
 def subject_of(leaf: Leaf, world: World) -> Subject:
@@ -39,8 +43,9 @@ def _registrar_acts(leaf: Leaf, body: SubjectEnrolled, _: World) -> str | None:
 
 
 def _registrar_published(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
-    holders = {key.holder for (use, _kid), key in world.keys.items() if use == "registrar"}
-    return None if body.registrar in holders else "the registrar's key was not published before"
+    if in_force(world, "registrar", body.registrar) is not None:
+        return None
+    return "the registrar's key was not published before, or was revoked"
 
 
 def _registrar_standing(leaf: Leaf, body: SubjectEnrolled, world: World) -> str | None:
@@ -58,10 +63,6 @@ def _registrar_pinned(_: Leaf, body: SubjectEnrolled, world: World) -> str | Non
     )
 
 
-def _one_live_key(leaf: Leaf, _: Body, world: World) -> str | None:
-    return None if subject_of(leaf, world).commitment is None else "the person has a live key already"
-
-
 def _certificate_once(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
     return (
         "the certificate enrolled somebody before" if body.certificate_sha256 in world.certificates else None
@@ -69,7 +70,7 @@ def _certificate_once(_: Leaf, body: SubjectEnrolled, world: World) -> str | Non
 
 
 def _subject_enrolled(leaf: Leaf, _: Body, world: World) -> str | None:
-    return "the person was not enrolled" if subject_of(leaf, world).commitment is None else None
+    return None if subject_of(leaf, world).keys else "the person was not enrolled"
 
 
 def _request_recipient(leaf: Leaf, body: ConsentAsked, _: World) -> str | None:
@@ -120,7 +121,7 @@ def _categories_necessary(_: Leaf, body: ConsentAsked | ConsentGranted, world: W
 
 
 def _key_commitment(leaf: Leaf, body: ConsentGranted, world: World) -> str | None:
-    if body.commitment == subject_of(leaf, world).commitment:
+    if body.commitment in subject_of(leaf, world).keys:
         return None
     return "the consent is under another key than the person's"
 
@@ -175,7 +176,6 @@ REGISTRAR_ACTS = Rule("registrar-acts", _registrar_acts)
 REGISTRAR_PUBLISHED = Rule("registrar-published", _registrar_published)
 REGISTRAR_STANDING = Rule("registrar-standing", _registrar_standing)
 REGISTRAR_PINNED = Rule("registrar-pinned", _registrar_pinned)
-ONE_LIVE_KEY = Rule("one-live-key", _one_live_key)
 CERTIFICATE_ONCE = Rule("certificate-once", _certificate_once)
 SUBJECT_ENROLLED = Rule("subject-enrolled", _subject_enrolled)
 REQUEST_RECIPIENT = Rule("request-recipient", _request_recipient)
@@ -196,18 +196,13 @@ GRANT_SUBJECT = Rule("grant-subject", _grant_subject)
 GRANT_LIVE = Rule("grant-live", _grant_live)
 
 
-def apply_enrolled(leaf: Leaf, body: SubjectEnrolled, world: World) -> None:
-    """`subject.enrolled`."""
-    subject = subject_of(leaf, world)
-    subject.commitment, subject.certificate = body.commitment, body.certificate_sha256
-    world.certificates.add(body.certificate_sha256)
-
-
 def apply_requested(leaf: Leaf, body: ConsentAsked, world: World) -> None:
     """`consent.requested`."""
     name = (sys.intern(body.recipient), body.request)
-    world.requested.add(name)
-    world.requests[name] = Request(subject_of(leaf, world), sys.intern(body.purpose), body.categories)
+    world.requested[name] = leaf.index
+    world.requests[name] = Request(
+        subject_of(leaf, world), sys.intern(body.purpose), body.categories, leaf.index
+    )
 
 
 def apply_closed_request(_: Leaf, body: ConsentAsked, world: World) -> None:
@@ -215,9 +210,10 @@ def apply_closed_request(_: Leaf, body: ConsentAsked, world: World) -> None:
     del world.requests[body.recipient, body.request]
 
 
-def apply_granted(leaf: Leaf, body: ConsentGranted, world: World) -> None:
+def apply_granted(leaf: Leaf, body: ConsentGranted | ConsentCarried, world: World) -> None:
     """`consent.granted`."""
     world.consents.add(body.consent_hash)
+    subject_of(leaf, world).keys[body.commitment].grants.append(leaf.index)
     world.grants[leaf.index] = Grant(
         subject=subject_of(leaf, world),
         recipient=sys.intern(body.recipient),

@@ -57,9 +57,9 @@ def _redelivered_in_time(leaf: Leaf, body: QueryRedelivered, world: World) -> st
 def _redelivered_live(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
     """Its uses do not matter: the first delivery was one."""
     grant = world.answers[body.of].grant
-    if grant is None or (not grant.withdrawn and leaf.at < grant.not_after):
+    if grant is None or (not grant.withdrawn and grant.suspended is None and leaf.at < grant.not_after):
         return None
-    return "the answer left again after its consent was withdrawn or over"
+    return "the answer left again after its consent was withdrawn, suspended or over"
 
 
 def _redelivered_asker(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:

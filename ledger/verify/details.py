@@ -38,8 +38,42 @@ class Granted(Details, frozen=True):
     certificate: Object
 
 
-class Withdrawn(Details, frozen=True):
-    """`consent.withdrawn`; the proof as of a grant."""
+class Acted(Details, frozen=True):
+    """What a citizen signed, the proof as of a grant; or what two officers ordered, and for whom.
+
+    `order` is `{document, signatures, officers}`.
+    """
+
+    document: Object | None = None
+    proof: str | Object | None = None
+    order: Object | None = None
+    citizen_number: str | None = None
+
+    def __post_init__(self) -> None:
+        """Exactly one of the two."""
+        signed = [part is not None for part in (self.document, self.proof)]
+        ordered = [part is not None for part in (self.order, self.citizen_number)]
+        if signed[0] != signed[1] or ordered != [not signed[0]] * 2:
+            raise ValueError("neither signed by the citizen nor ordered at the counter, or both")
+
+
+class Withdrawn(Acted, frozen=True):
+    """`consent.withdrawn`."""
+
+
+class Read(Acted, frozen=True):
+    """`subject.read`, at the counter alone."""
+
+
+class Revoked(Acted, frozen=True, kw_only=True):
+    """`subject.key_revoked`: with the thumbprint of the key and the salt of its commitment."""
+
+    key: str
+    commitment_salt: str
+
+
+class Resumed(Details, frozen=True):
+    """`consent.resumed`."""
 
     document: Object
     proof: str | Object
@@ -61,6 +95,20 @@ class Answered(Details, frozen=True):
     revisions: list[str]
     revisions_salt: str
     document_salt: str | None = None
+
+
+class Corrected(Details, frozen=True):
+    """`record.corrected`: the record's raw id, and the salt of the leaf's commitment to it."""
+
+    record: str
+    record_salt: str
+
+
+class HeldCase(Details, frozen=True):
+    """`case.opened`: whose it is, and the salt of its scope."""
+
+    tag: str
+    salt: str
 
 
 class Refused(Details, frozen=True):

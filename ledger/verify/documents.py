@@ -14,7 +14,7 @@ document.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -128,6 +128,16 @@ class Certificate(Document, frozen=True):
     officers: tuple[str, str]
 
 
+class Signed(NamedTuple):
+    """What two officers of a registrar signed: at `at` (ms), under `typ`, these bytes."""
+
+    registrar: str
+    officers: tuple[str, str]
+    at: int
+    typ: str
+    payload: bytes
+
+
 _T = TypeVar("_T", bound=Document)
 
 
@@ -159,34 +169,56 @@ def check_certificate(certificate: object, registrar: str, pinned: Iterable[Publ
     The officers are distinct, in the order of their ids, their keys nobody else's, and certified at the
     document's `at`.
     """
-    pinned = tuple(pinned)
     held = read(certificate, Certificate)
     enrolment = read(held.document, Enrolment)
-    officers = [_officer(token, pinned) for token in held.officers]
-    if enrolment.registrar != registrar or any(officer.registrar != registrar for officer in officers):
+    if enrolment.registrar != registrar:
         raise BadSignature("the certificate is another registrar's")
+    signed = Signed(
+        registrar,
+        enrolment.officers,
+        parse_instant(enrolment.at),
+        "enrolment+jwt",
+        canonical(held.document),
+    )
+    check_officers(signed, held.signatures, held.officers, tuple(pinned), enrolment.key)
+
+
+def check_officers(
+    signed: Signed,
+    signatures: tuple[str, str],
+    certificates: tuple[str, str],
+    pinned: tuple[PublicKey, ...],
+    *others: str,
+) -> None:
+    """Two officers of one registrar, each certified by a pinned key of it, signed this one payload.
+
+    The officers are distinct, in the order of their ids, certified at `signed.at`, their keys nobody else's:
+    not the registrar's, nor any of `others` (thumbprints).
+    """
+    officers = [_officer(token, pinned) for token in certificates]
+    if any(officer.registrar != signed.registrar for officer in officers):
+        raise BadSignature("an officer is another registrar's")
     first, second = (officer.officer for officer in officers)
-    if (first, second) != enrolment.officers or first >= second:
-        raise BadSignature("the certificate names other officers than those who signed")
+    if (first, second) != signed.officers or first >= second:
+        raise BadSignature("other officers signed than those who are named")
     keys = [parse_public_jwk(officer.jwk) for officer in officers]
-    others = {enrolment.key, *(key.kid for key in pinned)}
-    if keys[0].kid == keys[1].kid or not others.isdisjoint(key.kid for key in keys):
+    taken = {*others, *(key.kid for key in pinned)}
+    if keys[0].kid == keys[1].kid or not taken.isdisjoint(key.kid for key in keys):
         raise BadSignature("two of registrar, officers and citizen share a key")
-    signed, at = canonical(held.document), parse_instant(enrolment.at)
-    for officer, key, token in zip(officers, keys, held.signatures, strict=True):
-        if not parse_instant(officer.not_before) <= at < parse_instant(officer.not_after):
+    for officer, key, token in zip(officers, keys, signatures, strict=True):
+        if not parse_instant(officer.not_before) <= signed.at < parse_instant(officer.not_after):
             raise BadSignature("an officer was not certified at that time")
-        _covers(token, key, "enrolment+jwt", signed)
+        check_signed(token, key, signed.typ, signed.payload)
 
 
 def check_consent_proof(document: Mapping[str, Any], proof: str, key: PublicKey) -> None:
     """The citizen's key signed exactly this consent."""
-    _covers(proof, key, "consent+jwt", canonical(document))
+    check_signed(proof, key, "consent+jwt", canonical(document))
 
 
 def check_withdrawal_proof(document: Mapping[str, Any], proof: str, key: PublicKey) -> None:
     """The citizen's key signed exactly this withdrawal."""
-    _covers(proof, key, "withdrawal+jwt", canonical(document))
+    check_signed(proof, key, "withdrawal+jwt", canonical(document))
 
 
 def consent_hash(document: Mapping[str, Any]) -> str:
@@ -262,7 +294,8 @@ def _officer(token: str, pinned: tuple[PublicKey, ...]) -> Officer:
     raise BadSignature("an officer's certificate is not by the pinned registrar")
 
 
-def _covers(token: str, key: PublicKey, typ: str, signed: bytes) -> None:
+def check_signed(token: str, key: PublicKey, typ: str, signed: bytes) -> None:
+    """The compact JWS is by this key and covers exactly these bytes. Raises KeysError."""
     if verify_jws(token, key, typ) != signed:
         raise BadSignature("a signature covers another document")
 

@@ -15,9 +15,26 @@ import msgspec
 from ledger.bodies import Body
 from ledger.entries import Leaf
 from ledger.errors import Finding
+from ledger.verify import acts as a
+from ledger.verify import corrections as co
+from ledger.verify import erasures as er
 from ledger.verify import proofs as p
 from ledger.verify import requests as r
-from ledger.verify.details import Answered, Asked, Details, Enrolled, Granted, Refused, Requested, Withdrawn
+from ledger.verify.details import (
+    Answered,
+    Asked,
+    Corrected,
+    Details,
+    Enrolled,
+    Granted,
+    HeldCase,
+    Read,
+    Refused,
+    Requested,
+    Resumed,
+    Revoked,
+    Withdrawn,
+)
 from ledger.verify.rules import Apply, Rules, hold
 from ledger.verify.state import World
 
@@ -52,9 +69,22 @@ EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
     {
         "subject.enrolled": Row(
             Enrolled,
-            (p.CERTIFICATE_HASH, p.CERTIFICATE_DOCUMENT, p.CERTIFICATE, p.COMMITMENT, p.CITIZEN_KEY_ONCE),
+            (
+                p.CERTIFICATE_HASH,
+                p.CERTIFICATE_DOCUMENT,
+                a.CERTIFICATE_WAITS,
+                p.CERTIFICATE,
+                p.COMMITMENT,
+                p.CITIZEN_KEY_ONCE,
+            ),
             p.know_key,
         ),
+        "subject.key_revoked": Row(
+            Revoked,
+            (*a.ORDER, a.REVOCATION_DOCUMENT, a.REVOKED_COMMITMENT, a.REVOCATION_PROOF),
+            _nothing,
+        ),
+        "subject.read": Row(Read, a.ORDER, _nothing),
         "consent.requested": Row(Requested, (p.REQUESTED_DOCUMENT,), _nothing),
         "consent.granted": Row(
             Granted,
@@ -72,7 +102,23 @@ EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
             ),
             p.know_consent,
         ),
-        "consent.withdrawn": Row(Withdrawn, (p.WITHDRAWAL_DOCUMENT, p.WITHDRAWAL_PROOF), _nothing),
+        "consent.carried": Row(
+            Granted,
+            (
+                p.CERTIFICATE_SAME,
+                p.CERTIFICATE,
+                p.COMMITMENT,
+                p.CONSENT_DOCUMENT,
+                p.CONSENT_HASH,
+                p.CONSENT_KEY,
+                p.PROOF_KIND,
+                p.CONSENT_PROOF,
+                p.PROOF_HASH,
+            ),
+            p.know_consent,
+        ),
+        "consent.withdrawn": Row(Withdrawn, (*a.ORDER, a.WITHDRAWAL_DOCUMENT, a.WITHDRAWAL_PROOF), _nothing),
+        "consent.resumed": Row(Resumed, (a.RESUMPTION_DOCUMENT, a.RESUMPTION_PROOF), _nothing),
         "query.disclosed": _ANSWERED,
         "query.predicate": _ANSWERED,
         "query.pending": Row(
@@ -87,6 +133,8 @@ EVIDENCE: Final[Mapping[str, Row]] = MappingProxyType(
             ),
             r.know_request,
         ),
+        "record.corrected": Row(Corrected, (co.CORRECTED_RECORD,), _nothing),
+        "case.opened": Row(HeldCase, (er.CASE_SCOPE,), er.know_case),
         "query.refused": Row(Refused, (r.REFUSED_REQUEST,), _nothing),
     }
 )

@@ -1,4 +1,4 @@
-"""Rules of what the log says about itself: opening and closing, policies, keys, epochs.
+"""Rules of what the log says about itself: opening and closing, policies, keys.
 
 Invariant: no details are sealed past a regulator (监管) who is registered, and no policy is in force that is
 not published with the log.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from keys.errors import KeysError
 from keys.sealing import parse_x25519_jwk
 from keys.signing import parse_public_jwk
-from ledger.bodies import Body, KeyEpoch, KeyPublished, KeySealing, LogOpened, PolicyChanged
+from ledger.bodies import Body, KeyPublished, KeySealing, LogOpened, PolicyChanged
 from ledger.entries import Leaf
 from ledger.verify.chain import day
 from ledger.verify.rules import Rule
@@ -48,6 +48,8 @@ def _key_kind(_: Leaf, body: KeyPublished, __: World) -> str | None:
 
 def _key_holder(_: Leaf, body: KeyPublished, world: World) -> str | None:
     """Answers are encrypted to who may get them, and to no regulator, who opens what is sealed."""
+    if body.use in ("checkpoint", "receipt") and body.holder != world.origin:
+        return "a key of the log's own is published in another's name"
     if body.use != "encryption":
         return None
     holder = world.institutions.get(body.holder)
@@ -56,15 +58,9 @@ def _key_holder(_: Leaf, body: KeyPublished, world: World) -> str | None:
     return "answers would be encrypted to somebody who gets none"
 
 
-def _key_checkpoint(_: Leaf, body: KeyPublished, world: World) -> str | None:
-    if body.use != "checkpoint" or body.kid == world.checkpoint_key:
-        return None
-    return "the log publishes another checkpoint key than the pinned one"
-
-
 def _key_pinned(_: Leaf, body: KeyPublished, world: World) -> str | None:
     pinned = None if world.pins is None or body.use != "registrar" else world.pins.get(body.holder)
-    if pinned is None or body.kid in {key.kid for key in pinned}:
+    if pinned is None or body.kid in {key.kid for key in pinned} | world.predecessors(body.holder):
         return None
     return "a pinned registrar's key is published as another than the pinned one"
 
@@ -75,9 +71,11 @@ def _sealing_once(_: Leaf, body: KeySealing, world: World) -> str | None:
 
 def _sealing_regulators(_: Leaf, body: KeySealing, world: World) -> str | None:
     sealed_to = {copy.kid for copy in body.sealed}
-    published = {kid: key.holder for (use, kid), key in world.keys.items() if use == "regulator"}
+    published = {
+        kid: key.holder for (use, kid), key in world.keys.items() if use == "regulator" and key.ended is None
+    }
     if not sealed_to <= published.keys():
-        return "the sealing key went to a key that no regulator published"
+        return "the sealing key went to a key that no regulator published, or that was revoked"
     if sealed_to != published.keys():
         return "the sealing key was kept from a regulator"
     if any(not _is_regulator(published[kid], world) for kid in sealed_to):
@@ -90,25 +88,25 @@ def _is_regulator(holder: str, world: World) -> bool:
     return institution is not None and institution.sector == "regulator"
 
 
-def _epoch_next(_: Leaf, body: KeyEpoch, world: World) -> str | None:
-    return None if body.epoch == world.epoch + 1 else "epochs are opened one after the other"
-
-
 OPENED_ORIGIN = Rule("opened-origin", _opened_origin)
 POLICY_PUBLISHED = Rule("policy-published", _policy_published)
 POLICY_REPLACES = Rule("policy-replaces", _policy_replaces)
 KEY_ONCE = Rule("key-once", _key_once)
 KEY_KIND = Rule("key-kind", _key_kind)
 KEY_HOLDER = Rule("key-holder", _key_holder)
-KEY_CHECKPOINT = Rule("key-checkpoint", _key_checkpoint)
 KEY_PINNED = Rule("key-pinned", _key_pinned)
 SEALING_ONCE = Rule("sealing-once", _sealing_once)
 SEALING_REGULATORS = Rule("sealing-regulators", _sealing_regulators)
-EPOCH_NEXT = Rule("epoch-next", _epoch_next)
+
+
+def apply_opened(leaf: Leaf, body: LogOpened, world: World) -> None:
+    """`log.opened`."""
+    world.previous = None if body.previous is None else body.previous.origin
+    apply_policy(leaf, body, world)
 
 
 def apply_policy(leaf: Leaf, _: Body, world: World) -> None:
-    """`log.opened` and `policy.changed`: the policy that the leaf carries is in force."""
+    """`policy.changed`, and what `log.opened` has of it: the policy that the leaf carries is in force."""
     found = world.find_policy(leaf.policy)
     if world.policy.quotas:
         world.quotas_until = leaf.at
@@ -133,8 +131,3 @@ def apply_sealing(leaf: Leaf, body: KeySealing, world: World) -> None:
     """`key.sealing`."""
     world.sealing_ids.add(body.id)
     world.sealing[body.id] = day(leaf.at)
-
-
-def apply_epoch(_: Leaf, body: KeyEpoch, world: World) -> None:
-    """`key.epoch`."""
-    world.epoch = body.epoch

@@ -145,14 +145,16 @@ STANDING_SUSPENDED = Rule("standing-suspended", _standing_suspended)
 UNTIL_LATER = Rule("until-later", _until_later)
 
 
-def apply_institution(_: Leaf, body: InstitutionRegistered, world: World) -> None:
+def apply_institution(leaf: Leaf, body: InstitutionRegistered, world: World) -> None:
     """`institution.registered`."""
-    world.institutions[body.institution] = Party(body.institution, frozenset(body.roles), body.sector)
+    world.institutions[body.institution] = Party(
+        body.institution, frozenset(body.roles), body.sector, index=leaf.index
+    )
 
 
-def apply_operator(_: Leaf, body: OperatorRegistered, world: World) -> None:
+def apply_operator(leaf: Leaf, body: OperatorRegistered, world: World) -> None:
     """`operator.registered`."""
-    world.operators[body.operator] = Party(body.institution, frozenset(body.roles))
+    world.operators[body.operator] = Party(body.institution, frozenset(body.roles), index=leaf.index)
 
 
 def apply_suspended(_: Leaf, body: InstitutionSuspended | OperatorSuspended, world: World) -> None:

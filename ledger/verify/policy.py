@@ -77,11 +77,23 @@ class Quota(msgspec.Struct, frozen=True):
     purpose: str = ""
 
 
+_GROUNDS = ("consent-withdrawn", "demanded", "order", "purpose-met", "term-expired", "unlawful")
+
+
 class Retention(msgspec.Struct, frozen=True):
-    """For how many hours an answer may be given again, and a statutory query waits for its approval."""
+    """For how many hours an answer may be given again, and a statutory query waits for its approval; on which
+    grounds records are erased.
+    """
 
     redelivery_hours: Hours = 24
     approval_hours: Hours = 24
+    erasure_grounds: tuple[str, ...] = _GROUNDS
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """For how many hours a further key of one person waits before it acts."""
+
+    second_key_hours: Hours = 72
 
 
 class _Category(msgspec.Struct, frozen=True):
@@ -100,6 +112,7 @@ class _Bundle(msgspec.Struct, frozen=True):
     predicates: tuple[PredicateRule, ...] = ()
     quotas: tuple[Quota, ...] = ()
     retention: Retention = Retention()
+    enrolment: Enrolment = Enrolment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,7 @@ class Policy:
     predicates: Mapping[str, frozenset[str]]
     quotas: tuple[Quota, ...]
     retention: Retention
+    enrolment: Enrolment
 
 
 def read_policy(directory: Path, sha256: str) -> Policy | str:
@@ -138,8 +152,9 @@ def read_policy(directory: Path, sha256: str) -> Policy | str:
         {each.name: each.categories for each in bundle.predicates if each.checked or bundle.demo},
         bundle.quotas,
         bundle.retention,
+        bundle.enrolment,
     )
 
 
-NO_POLICY = Policy({}, frozenset(), {}, {}, (), Retention())
+NO_POLICY = Policy({}, frozenset(), {}, {}, (), Retention(), Enrolment())
 """Before the first leaf: nothing is on."""

@@ -1,4 +1,4 @@
-"""What opened details of enrolments, requests for consent, consents and withdrawals must prove.
+"""What opened details of enrolments, requests for consent and consents must prove.
 
 Invariant: a leaf says nothing that the document behind it does not say, and the document says nothing that
 the leaf leaves out; the signature on the document is by the key that the registrar certified for this person.
@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from keys.canonical import unb64u
-from ledger.bodies import ConsentAsked, ConsentGranted, ConsentWithdrawn, SubjectEnrolled
+from ledger.bodies import ConsentAsked, ConsentCarried, ConsentGranted, SubjectEnrolled
 from ledger.entries import Leaf
 from ledger.verify import documents as d
 from ledger.verify import webauthn
 from ledger.verify.consents import subject_of
-from ledger.verify.details import Enrolled, Granted, Requested, Withdrawn
+from ledger.verify.details import Enrolled, Granted, Requested
 from ledger.verify.rules import Rule
+from ledger.verify.signers import certifying
 from ledger.verify.state import World
 
 Certified: TypeAlias = tuple[SubjectEnrolled, Enrolled] | tuple[ConsentGranted, Granted]
@@ -36,15 +37,16 @@ def _certificate_hash(_: Leaf, shown: tuple[SubjectEnrolled, Enrolled], __: Worl
 
 
 def _certificate_same(leaf: Leaf, shown: tuple[ConsentGranted, Granted], world: World) -> str | None:
-    if d.certificate_hash(shown[1].certificate) == subject_of(leaf, world).certificate:
+    body, held = shown
+    if d.certificate_hash(held.certificate) == subject_of(leaf, world).keys[body.commitment].certificate:
         return None
-    return "the certificate is not the one that the person was enrolled with"
+    return "the certificate is not the one that the key was enrolled with"
 
 
 def _certificate_document(leaf: Leaf, shown: tuple[SubjectEnrolled, Enrolled], world: World) -> str | None:
     body, held = shown
     enrolment, _key = d.read_enrolment(held.certificate)
-    if enrolment.gateway != world.origin:
+    if enrolment.gateway not in (world.origin, world.previous):
         return "the certificate was made for another gateway"
     if (enrolment.registrar, enrolment.assurance) != (body.registrar, body.assurance):
         return "the certificate says another registrar or assurance than the leaf"
@@ -53,15 +55,25 @@ def _certificate_document(leaf: Leaf, shown: tuple[SubjectEnrolled, Enrolled], w
 
 def _certificate(leaf: Leaf, shown: Certified, world: World) -> str | None:
     """Not again for a grant whose enrolment was opened: it is the same certificate."""
-    if world.pins is None or subject_of(leaf, world).key is not None:
+    if world.pins is None or _opened(leaf, shown, world):
         return None
     certificate = shown[1].certificate
     enrolment, _key = d.read_enrolment(certificate)
     pinned = world.pins.get(enrolment.registrar)
     if pinned is None:
         return "the certificate's registrar is not one of the pinned"
-    d.check_certificate(certificate, enrolment.registrar, pinned)
+    # Under the key of its own time, which is a pinned one, or one that rotations connect with it.
+    key = certifying(world, enrolment.registrar, d.certificate_hash(certificate))
+    if key is None:
+        return "the certificate's registrar had no key in force"
+    d.check_certificate(certificate, enrolment.registrar, (key,))
     return None
+
+
+def _opened(leaf: Leaf, shown: Certified, world: World) -> bool:
+    """Whether the key's certificate was opened with an earlier leaf."""
+    key = subject_of(leaf, world).keys.get(shown[0].commitment)
+    return key is not None and key.public is not None
 
 
 def _commitment(_: Leaf, shown: Certified, __: World) -> str | None:
@@ -74,10 +86,14 @@ def _commitment(_: Leaf, shown: Certified, __: World) -> str | None:
 
 def _citizen_key_once(leaf: Leaf, shown: Certified, world: World) -> str | None:
     """A certificate has many spellings (a second signature, another `at`); the key it certifies has one."""
-    if subject_of(leaf, world).key is not None:
+    if _opened(leaf, shown, world):
         return None
     _enrolment, key = d.read_enrolment(shown[1].certificate)
-    return "the key was enrolled for another person before" if key.kid in world.citizen_keys else None
+    return (
+        "the key was enrolled before, for another person or this one"
+        if key.kid in world.citizen_keys
+        else None
+    )
 
 
 def _requested_document(_: Leaf, shown: tuple[ConsentAsked, Requested], world: World) -> str | None:
@@ -91,7 +107,7 @@ def _requested_document(_: Leaf, shown: tuple[ConsentAsked, Requested], world: W
 def _consent_document(_: Leaf, shown: tuple[ConsentGranted, Granted], world: World) -> str | None:
     body, held = shown
     consent = d.read(held.document, d.Consent)
-    if consent.gateway != world.origin:
+    if consent.gateway != (world.previous if isinstance(body, ConsentCarried) else world.origin):
         return "the consent was made for another gateway"
     return _other_member(consent, body, _SAID)
 
@@ -136,32 +152,6 @@ def _proof_hash(_: Leaf, shown: tuple[ConsentGranted, Granted], __: World) -> st
     return None if found == body.proof_sha256 else "the proof is not the one that the leaf names"
 
 
-def _withdrawal_document(_: Leaf, shown: tuple[ConsentWithdrawn, Withdrawn], world: World) -> str | None:
-    body, held = shown
-    withdrawal, grant = d.read(held.document, d.Withdrawal), world.grants[body.grant]
-    if withdrawal.gateway != world.origin:
-        return "the withdrawal was made for another gateway"
-    if grant.consent_id and withdrawal.consent_id != grant.consent_id:
-        return "the withdrawal is of another consent"
-    return None
-
-
-def _withdrawal_proof(leaf: Leaf, shown: tuple[ConsentWithdrawn, Withdrawn], world: World) -> str | None:
-    """Passed over where the person's key is unknown, because it was sealed before this regulator was
-    registered.
-    """
-    held, key = shown[1], subject_of(leaf, world).key
-    if key is None:
-        return None
-    if held.document["subject"] != key.kid:
-        return "the withdrawal names another key than the person's"
-    if isinstance(held.proof, str):
-        d.check_withdrawal_proof(held.document, held.proof, key)
-    else:
-        webauthn.check_withdrawal(held.document, held.proof, key)
-    return None
-
-
 def _other_member(document: d.ConsentTemplate, body: object, members: tuple[str, ...]) -> str | None:
     for member in members:
         if getattr(document, member) != getattr(body, member):
@@ -182,16 +172,15 @@ CONSENT_KEY = Rule("consent-key", _consent_key)
 CONSENT_PROOF = Rule("consent-proof", _consent_proof)
 PROOF_KIND = Rule("proof-kind", _proof_kind)
 PROOF_HASH = Rule("proof-hash", _proof_hash)
-WITHDRAWAL_DOCUMENT = Rule("withdrawal-document", _withdrawal_document)
-WITHDRAWAL_PROOF = Rule("withdrawal-proof", _withdrawal_proof)
 
 
 def know_key(leaf: Leaf, shown: Certified, world: World) -> None:
-    """Remember the person's key, and who the certificate says they are."""
-    subject = subject_of(leaf, world)
-    enrolment, subject.key = d.read_enrolment(shown[1].certificate)
-    subject.person = (unb64u(enrolment.salt), bytes.fromhex(enrolment.person))
-    world.citizen_keys.add(subject.key.kid)
+    """Remember the key, from when its certificate lets it act, and who it says the person is."""
+    key = subject_of(leaf, world).keys[shown[0].commitment]
+    enrolment, key.public = d.read_enrolment(shown[1].certificate)
+    key.since = max(key.since, enrolment.effective)
+    key.person = (unb64u(enrolment.salt), bytes.fromhex(enrolment.person))
+    world.citizen_keys[key.public.kid] = leaf.index
 
 
 def know_consent(leaf: Leaf, shown: tuple[ConsentGranted, Granted], world: World) -> None:

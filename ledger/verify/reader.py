@@ -1,4 +1,4 @@
-"""The files of an exported log, read once, in order: checkpoint, entry bundles, hash tiles (C2SP tlog-tiles).
+"""The files of an exported log, read once, in order: entry bundles, hash tiles (C2SP tlog-tiles).
 
 Invariant: a leaf is handed on only after its hash stood in the hash tile beside its bundle; when the last
 leaf has been taken, every tile of the tree was there, as wide as it should be and right, and the leaves hash
@@ -12,25 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from keys.notes import MAX_NOTE_BYTES, Vkey
-from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.errors import BrokenCheckpoint, Finding, MalformedTile
+from ledger.checkpoint import Checkpoint
+from ledger.errors import Finding, MalformedTile
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash, node_hash, root
 from ledger.tiles import HEIGHT, WIDTH, Level, parse_tile_path, tile_path
 
 _MOST: Final = WIDTH * (2 + 0xFFFF)
 """Bytes of the longest tile: an entry bundle of the longest leaves."""
-
-
-def read_checkpoint(directory: Path, vkey: Vkey) -> Checkpoint:
-    """The signed tree head that everything else is checked against."""
-    try:
-        with (directory / "checkpoint").open("rb") as file:
-            return open_checkpoint(file.read(MAX_NOTE_BYTES + 1), vkey)
-    except FileNotFoundError:
-        raise Finding(None, "checkpoint", "there is no checkpoint") from None
-    except BrokenCheckpoint as broken:
-        raise Finding(None, "checkpoint", str(broken)) from None
 
 
 class Tree:

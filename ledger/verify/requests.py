@@ -96,11 +96,11 @@ def _request_person(leaf: Leaf, shown: Shown, world: World) -> str | None:
     deferred is under the tag of that person, if they have one.
     """
     body, request = shown[0], shown[1].request
-    number, person = _number(request), subject_of(leaf, world).person
+    number, persons = _number(request), subject_of(leaf, world).persons
     if body.statute is None:
-        if request.get("person_check") is None or person is None:
+        if request.get("person_check") is None or not persons:
             return None
-        same = number is not None and d.is_person(person, d.citizen_number(number))
+        same = number is not None and all(d.is_person(one, d.citizen_number(number)) for one in persons)
         return None if same else "the answer is about another person than the bank asked for"
     if number is None:
         return "the request under a statute names nobody"

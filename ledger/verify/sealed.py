@@ -2,7 +2,7 @@
 
 Invariant: details count only if their blob hashes to what the leaf says, opens under a key that an earlier
 leaf sealed to this regulator, and was sealed for this very log and leaf. A missing blob is a fault, not an
-excuse.
+excuse, unless the person it is about is erased by the end of the log (`unread`, which the auditor settles).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Opener:
         self._keys: dict[str, bytes] = {}
         self.opened = 0
         self.not_ours = 0
+        self.unread: list[tuple[int, str | None]] = []
 
     def announce(self, index: int, body: KeySealing) -> None:
         """Take the sealing key of a `key.sealing` leaf, if this regulator got one."""
@@ -52,7 +53,7 @@ class Opener:
             self._keys[body.id] = key
 
     def open(self, index: int, leaf: Leaf) -> Any:
-        """The details of a leaf as parsed canonical JSON; None if it has none, or none for this regulator."""
+        """The details of a leaf as parsed canonical JSON; None if it has none, or this regulator has not."""
         if leaf.sealed is None:
             return None
         key = self._keys.get(leaf.sealed.key)
@@ -60,6 +61,9 @@ class Opener:
             self.not_ours += 1
             return None
         blob = self._blob(index, leaf.sealed.sha256)
+        if blob is None:
+            self.unread.append((index, None if leaf.subject is None else leaf.subject.tag))
+            return None
         try:
             details = parse_canonical(open_details(key, blob, leaf.log, unb64u(leaf.salt)))
         except KeysError:
@@ -67,12 +71,12 @@ class Opener:
         self.opened += 1
         return details
 
-    def _blob(self, index: int, sha256: str) -> bytes:
+    def _blob(self, index: int, sha256: str) -> bytes | None:
         try:
             with (self._directory / "sealed" / sha256).open("rb") as file:
                 blob = file.read(MAX_BLOB + 1)
         except FileNotFoundError:
-            raise Finding(index, "blob-missing", "the sealed details are missing") from None
+            return None
         if sha256_hex(blob) != sha256:
             raise Finding(index, "blob-hash", "the sealed details are not those that the leaf names")
         return blob

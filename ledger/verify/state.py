@@ -18,29 +18,66 @@ from ledger.verify.policy import NO_POLICY, Policy
 
 
 @dataclass(slots=True)
-class Subject:
-    """One tag: where its chain stands and, once enrolled, the commitment to its only key.
+class CitizenKey:
+    """A key of a person, by its commitment: its leaf, and `since` when it may act, at the earliest.
 
-    `key` and `person` (salt and hash of the certificate) are known only when sealed details are opened.
-    `covert`: the one-time tag of a deferred query.
+    `further`: another key of the person came before it. `cause` is why it was revoked, empty while it is
+    live. `grants` are the indexes of what was granted under it. `public` and `person` (salt and hash of the
+    certificate) are known only when sealed details are opened.
+    """
+
+    index: int
+    registrar: str
+    certificate: str
+    since: str
+    further: bool
+    cause: str = ""
+    grants: list[int] = field(default_factory=list)
+    public: PublicKey | None = None
+    person: tuple[bytes, bytes] | None = None
+
+    def acts(self, at: str) -> bool:
+        """Whether it signs anything at `at`."""
+        return not self.cause and at >= self.since
+
+
+@dataclass(slots=True)
+class Subject:
+    """One tag: where its chain stands and, once enrolled, the keys of its person, by their commitments.
+
+    `covert`: the one-time tag of a deferred query; `joined` the person that its `query.unsealed` names.
+    `held` counts the records there must be, `restates` (after an erasure) and `corrects` (after a
+    correction) say that a statement of them must come next, and `erased` is the leaf after which nothing is
+    left of the person here.
     """
 
     tag: str
     n: int = 0
     head: str = ZERO_HASH
-    commitment: str | None = None
-    certificate: str | None = None
-    key: PublicKey | None = None
-    person: tuple[bytes, bytes] | None = None
+    keys: dict[str, CitizenKey] = field(default_factory=dict)
     covert: bool = False
+    joined: Subject | None = None
+    held: int = 0
+    restates: bool = False
+    corrects: bool = False
+    erased: int | None = None
+
+    @property
+    def persons(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Who the person is by each certificate that was opened: (salt, hash of salt and number)."""
+        return tuple(key.person for key in self.keys.values() if key.person is not None)
+
+    def forget_keys(self, since: int) -> None:
+        """The keys that were enrolled from this leaf on were lost with the log's end."""
+        self.keys = {name: key for name, key in self.keys.items() if key.index < since}
 
 
 @dataclass(slots=True)
 class Party:
     """An institution or one of its operators, and its standing. `until` is exclusive, None open-ended.
 
-    Of an institution `asked` are the ids of its queries that were answered or wait, of an operator
-    `throttled` the last minute reported as one in which it was turned away.
+    `index` is the leaf that registered it. Of an institution `asked` are the ids of its queries that were
+    answered or wait, of an operator `throttled` the last minute reported as one in which it was turned away.
     """
 
     institution: str
@@ -50,6 +87,7 @@ class Party:
     until: str | None = None
     asked: set[str] = field(default_factory=set)
     throttled: str = ""
+    index: int = 0
 
     def stands(self, at: str) -> bool:
         """Not suspended at `at`: a suspension lapses at its `until` without a leaf."""
@@ -58,7 +96,10 @@ class Party:
 
 @dataclass(slots=True)
 class Grant:
-    """A consent in force or no longer: what bounds its uses, and how often it was used."""
+    """A consent in force or no longer: what bounds its uses, and how often it was used.
+
+    `suspended` is the index of the leaf that suspended it, None while it is not.
+    """
 
     subject: Subject
     recipient: str
@@ -71,6 +112,25 @@ class Grant:
     uses: int = 0
     withdrawn: bool = False
     consent_id: str = ""
+    suspended: int | None = None
+
+
+@dataclass(slots=True)
+class Case:
+    """A case (`case.opened`); whose it is (a tag) is known only when sealed details are opened."""
+
+    scope: str
+    index: int
+    open: bool = True
+    tag: str | None = None
+
+
+@dataclass(slots=True)
+class Copy:
+    """A copy of custody with the keys of these epochs; `kept` until it is attested as destroyed."""
+
+    epochs: frozenset[int]
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +140,7 @@ class Request:
     subject: Subject
     purpose: str
     categories: tuple[str, ...]
+    index: int
 
 
 class Terms(NamedTuple):
@@ -148,11 +209,16 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """A `key.published` leaf."""
+    """A key and the leaf that brought it; `ended` is the leaf from which on it no longer counts, if any.
+
+    `revoked`: a `key.revoked` said so, after a rotation or without one.
+    """
 
     index: int
     holder: str
     public: tuple[tuple[str, str], ...]
+    ended: int | None = None
+    revoked: bool = False
 
 
 @dataclass(slots=True)
@@ -164,27 +230,42 @@ class Window:
 
 
 @dataclass(slots=True)
+class Turns:
+    """Keys that take turns: the newest one opened, the last that all was moved to, and those destroyed."""
+
+    newest: int
+    moved: int = 1
+    destroyed: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class World:
     """All of it.
 
-    `checkpoint_key` is the thumbprint of the pinned key; `find_policy` reads a published bundle by its hash,
-    or says in words why it cannot; `pins` are the registrars' keys that the auditor trusts, by registrar, or
-    None without any.
+    `find_policy` reads a published bundle by its hash, or says in words why it cannot; `pins` are the
+    registrars' keys that the auditor trusts, by registrar, or None without any, and `predecessors` names
+    those that a registrar's pinned keys replaced.
     """
 
     origin: str
-    checkpoint_key: str
     find_policy: Callable[[str], Policy | str]
     pins: Mapping[str, tuple[PublicKey, ...]] | None = None
+    predecessors: Callable[[str], frozenset[str]] = lambda _registrar: frozenset()
     size: int = 0
     head: str = ZERO_HASH
     at: str = ""
     closed: bool = False
+    previous: str | None = None
+    """Origin of the log that this one continues (`log.opened`)."""
+    recovered: list[range] = field(default_factory=list)
+    """Leaves whose documents were lost, by each `log.recovered`."""
     policy_hash: str = ""
     policy: Policy = NO_POLICY
     quotas_until: str = ""
     """When a policy with quotas was last replaced."""
     epoch: int = 0
+    epochs: Turns = field(default_factory=lambda: Turns(0))
+    indexes: Turns = field(default_factory=lambda: Turns(1))
     keys: dict[tuple[str, str], PublishedKey] = field(default_factory=dict)
     sealing: dict[str, str] = field(default_factory=dict)
     """Sealing keys that every regulator of now can open -> the day (UTC, as text) of their announcement."""
@@ -192,12 +273,16 @@ class World:
     institutions: dict[str, Party] = field(default_factory=dict)
     operators: dict[str, Party] = field(default_factory=dict)
     subjects: dict[str, Subject] = field(default_factory=dict)
-    certificates: set[str] = field(default_factory=set)
-    citizen_keys: set[str] = field(default_factory=set)
+    certificates: dict[str, int] = field(default_factory=dict)
+    certified: dict[str, str] = field(default_factory=dict)
+    """Certificate (hash) -> the registrar's key (thumbprint) that was in force when it enrolled somebody."""
+    citizen_keys: dict[str, int] = field(default_factory=dict)
     """Thumbprints of the citizens' keys that opened details told of."""
     requests: dict[tuple[str, str], Request] = field(default_factory=dict)
-    requested: set[tuple[str, str]] = field(default_factory=set)
+    requested: dict[tuple[str, str], int] = field(default_factory=dict)
     grants: dict[int, Grant] = field(default_factory=dict)
+    suspending: dict[int, int] = field(default_factory=dict)
+    """Consents that must be suspended by the very next leaves -> the leaf that said their key compromised."""
     consents: set[str] = field(default_factory=set)
     answers: dict[int, Answer] = field(default_factory=dict)
     """Index of an answer or of its redelivery -> the answer."""
@@ -210,6 +295,10 @@ class World:
     """A heap of (last moment to unseal it, index); what was unsealed goes when it comes to the top."""
     windows: dict[str, Window] = field(default_factory=dict)
     """Per minute, hour and day: asks of the current one."""
+
+    erasures: set[str] = field(default_factory=set)
+    cases: dict[str, Case] = field(default_factory=dict)
+    copies: dict[str, Copy] = field(default_factory=dict)
 
     def granted(self, index: int | None) -> Grant:
         """The consent that a leaf names, once a rule has made sure that it is there."""

@@ -213,12 +213,11 @@ def misplaced(number: str, leaf: Leaf, world: World) -> str | None:
 
     Certificates are salted, so that looking for somebody takes a hash for each person enrolled.
     """
-    named, person = d.citizen_number(number), subject_of(leaf, world).person
-    if person is not None:
-        return (
-            None if d.is_person(person, named) else "the leaf is about another person than the request names"
-        )
-    if any(each.person is not None and d.is_person(each.person, named) for each in world.subjects.values()):
+    named, persons = d.citizen_number(number), subject_of(leaf, world).persons
+    if persons:
+        same = all(d.is_person(person, named) for person in persons)
+        return None if same else "the leaf is about another person than the request names"
+    if any(d.is_person(person, named) for each in world.subjects.values() for person in each.persons):
         return "the person named is enrolled, and the leaf is not under their tag"
     return None
 
@@ -284,6 +283,6 @@ def apply_refused(_: Leaf, body: QueryRefused, world: World) -> None:
         del world.pending[body.pending]
 
 
-def apply_unsealed(_: Leaf, body: QueryUnsealed, world: World) -> None:
+def apply_unsealed(leaf: Leaf, body: QueryUnsealed, world: World) -> None:
     """`query.unsealed`."""
-    del world.deferred[body.of]
+    world.deferred.pop(body.of).subject.joined = subject_of(leaf, world)

@@ -21,9 +21,12 @@ from keys.errors import BadSignature, Malformed
 from keys.signing import PublicKey
 from ledger.members import check_sorted
 from ledger.verify.documents import Document, consent_hash, read, withdrawal_hash
+from ledger.verify.orders import resumption_hash, revocation_hash
 
 CONSENT_TAG: Final = "chengxin/consent/v1/webauthn"
 WITHDRAWAL_TAG: Final = "chengxin/withdrawal/v1/webauthn"
+REVOCATION_TAG: Final = "chengxin/key-revocation/v1/webauthn"
+RESUMPTION_TAG: Final = "chengxin/resumption/v1/webauthn"
 
 _NONCE: Final = 32
 _AUTHENTICATOR: Final = 37
@@ -62,6 +65,16 @@ def check_consent(document: Mapping[str, Any], proof: object, key: PublicKey) ->
 def check_withdrawal(document: Mapping[str, Any], proof: object, key: PublicKey) -> None:
     """The citizen's key made this assertion for exactly this withdrawal. Raises KeysError."""
     _check(WITHDRAWAL_TAG, withdrawal_hash(document), proof, key)
+
+
+def check_revocation(document: Mapping[str, Any], proof: object, key: PublicKey) -> None:
+    """The citizen's key made this assertion for exactly this revocation. Raises KeysError."""
+    _check(REVOCATION_TAG, revocation_hash(document), proof, key)
+
+
+def check_resumption(document: Mapping[str, Any], proof: object, key: PublicKey) -> None:
+    """The citizen's key made this assertion for exactly this resumption. Raises KeysError."""
+    _check(RESUMPTION_TAG, resumption_hash(document), proof, key)
 
 
 def proof_hash(document: Mapping[str, Any], proof: Mapping[str, Any]) -> str:

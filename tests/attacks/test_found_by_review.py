@@ -14,7 +14,8 @@ from gateway.client.bank import Person
 from gateway.client.reply import Refused
 from gateway.deadlines import ReadDeadlines
 from gateway.institutions.register import suspend
-from gateway.people.subjects import number_lookup
+from gateway.people.subjects import number_lookups
+from gateway.rotation.versions import newest
 from keys.canonical import parse_canonical
 from keys.instant import format_instant
 from tests.gateway.kit import (
@@ -79,7 +80,7 @@ def test_index_of_citizen_numbers_swapped_enrols_nobody_as_another(world: World)
     world.import_records([loan(NUMBER, "V-1"), loan(OTHER_NUMBER, "A-1")])
     victim, accomplices = _subject(world, NUMBER), _subject(world, OTHER_NUMBER)
     for number, subject in ((OTHER_NUMBER, bytes(16)), (NUMBER, accomplices), (OTHER_NUMBER, victim)):
-        lookup = number_lookup(world.house.custody, number)
+        lookup = newest(number_lookups(world.house.custody, number))[0]
         insider(world.house, "UPDATE subject_index SET subject = ? WHERE value = ?", (subject, lookup))
     accomplice = world.citizen(OTHER_NUMBER, enrol=False)
     body = {"citizen_number": OTHER_NUMBER, "certificate": parse_canonical(accomplice.certificate)}
@@ -174,6 +175,6 @@ def _request(world: World) -> dict[str, object]:
 
 
 def _subject(world: World, number: str) -> bytes:
-    lookup = number_lookup(world.house.custody, number)
+    lookup = newest(number_lookups(world.house.custody, number))[0]
     found = insider(world.house, "SELECT subject FROM subject_index WHERE value = ?", (lookup,))
     return bytes(found[0][0])

@@ -23,6 +23,7 @@ ALLOWED = {
     "suspended withdraw withdrawn",
     "suspended expire expired",
     "exhausted withdraw withdrawn",
+    "exhausted suspend suspended",
     "exhausted expire expired",
 }
 

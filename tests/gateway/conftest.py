@@ -15,14 +15,19 @@ ON_BOTH = {
     "people",
     "institutions",
     "records",
+    "rotation",
+    "erasure",
     "test_house.py",
     "test_rows.py",
+    "events",
+    "notices",
     "test_leaf_types.py",
     "test_publishing.py",
     "test_upgrade.py",
     "test_policies.py",
     "test_news.py",
     "test_heads.py",
+    "recovery",
 }
 """Folders and modules whose houses stand on SQLite and on PostgreSQL: what reads and writes the database."""
 

@@ -350,7 +350,18 @@ def test_no_setting_holds_a_secret() -> None:
         for name in Settings.model_fields
         if any(word in name for word in ("passphrase", "password", "secret", "token", "private"))
         and not name.endswith("_file")
+        and name not in ("pkcs11_token", "webhook_private_addresses")  # a label; who may be reached
     ]
+
+
+@pytest.mark.parametrize("missing", ["pkcs11_module", "pkcs11_token"])
+def test_a_custody_in_an_hsm_names_its_module_and_token(tmp_path: Path, missing: str) -> None:
+    told = {"custody": "pkcs11", "pkcs11_module": "lib/hsm.so", "pkcs11_token": "gateway"}
+    _config(tmp_path, "".join(f'{name} = "{value}"\n' for name, value in told.items()))
+    assert load_settings(tmp_path).pkcs11_module == tmp_path / "lib" / "hsm.so"
+    _config(tmp_path, "".join(f'{name} = "{value}"\n' for name, value in (told | {missing: "none"}).items()))
+    with pytest.raises(SettingsError, match="pkcs11_module and pkcs11_token"):
+        load_settings(tmp_path)
 
 
 def test_table_defaults_are_the_defaults_in_force(tmp_path: Path) -> None:

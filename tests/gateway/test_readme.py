@@ -58,8 +58,8 @@ def test_every_command_stands_in_the_readme_and_no_other() -> None:
         assert block is not None, name
         listed = set()
         for cell in re.findall(r"^\| `([^`]+)`", block.group(1), re.MULTILINE):
-            noun, _, verbs = cell.replace("\\|", "|").partition(" ")
-            listed |= {f"{noun} {verb}" for verb in verbs.split("|")} if verbs else {noun}
+            noun, _, verbs = cell.replace("\\|", "|").rpartition(" ")
+            listed |= {f"{noun} {verb}".strip() for verb in verbs.split("|")}
         assert listed == built, name
 
 

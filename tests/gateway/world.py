@@ -162,9 +162,10 @@ class World:
 
     def pins(self) -> dict[str, Any]:
         """What every client is given out of band: vkey and receipt key."""
+        signer = self.house.receipts.signers[-1][1].name
         return {
             "vkey": format_vkey(vkey_of(self.house)),
-            "receipt_key": ed25519_public_key(self.house.custody.public("receipt")),
+            "receipt_key": ed25519_public_key(self.house.custody.public(signer)),
             "clock": self.clock,
         }
 
@@ -226,6 +227,13 @@ class World:
         body = self.wallet.sign_withdrawal_of(consent, self.house.origin, citizen.key)
         return citizen.client.withdraw(body)
 
+    def confirm(self, citizen: Citizen, consent: str) -> Any:
+        """The citizen resumes a suspended consent."""
+        seen = citizen.client.consent(consent)
+        assert not isinstance(seen, Refused), seen
+        body = self.wallet.sign_resumption(consent, seen["suspension"], self.house.origin, citizen.key)
+        return citizen.client.resume(body)
+
     def import_records(self, records: list[Record]) -> Any:
         """Store records from the source."""
         return ingest(self.house, SOURCE, records, lambda _line: None)
@@ -263,7 +271,7 @@ def new_house(
     chosen = new_home(home, **(usual | settings))
     quick = partial(create_file_custody, cost=LEAST)
     with (
-        patch("gateway.opening.create_file_custody", quick),
+        patch("gateway.custody.create_file_custody", quick),
         patch("gateway.provision.migrate", databases.migrated_once),
     ):
         return initialise(chosen, policy or roomy_policy(), clock or SettableClock())

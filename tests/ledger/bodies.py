@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keys.canonical import b64u, canonical
 from keys.instant import LAST_INSTANT, MINUTE, format_instant
-from ledger.bodies import BY_INSTITUTION, BY_NOBODY, BY_REGISTRAR
+from ledger.bodies import BY_INSTITUTION, BY_NOBODY, BY_REGISTRAR, BY_REGISTRAR_OR_NOBODY, Body
 from ledger.entries import By, Leaf, Sealed, Subject, parse_body
 
 USCC = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -77,6 +77,20 @@ _basis = st.one_of(
 minutes = st.integers(0, LAST_INSTANT // MINUTE - 1).map(lambda minute: format_instant(minute * MINUTE))
 _suspended = {"institution": usccs, "reason": codes}
 _reinstated = {"institution": usccs, "reason": codes}
+_granted = {
+    "consent_hash": hex32,
+    "recipient": usccs,
+    "purpose": purposes,
+    "categories": categories,
+    "answer": answers,
+    "not_before": instants,
+    "not_after": instants,
+    "max_uses": positives,
+    "retention_days": counts,
+    "commitment": hex32,
+    "proof_sha256": hex32,
+    "kind": st.sampled_from(["jws", "webauthn"]),
+}
 
 BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "log.opened": st.fixed_dictionaries(
@@ -90,6 +104,29 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         keys,
         st.sampled_from(["checkpoint", "encryption", "receipt", "registrar", "regulator"]),
         usccs | origins,
+    ),
+    "key.rotated": st.builds(
+        lambda pair, use, holder, old, tokens: {
+            "use": use,
+            "holder": holder,
+            "from": b64u(old),
+            "to": pair["kid"],
+            "public": pair["public"],
+            "signatures": {"old": tokens[0], "new": tokens[1]},
+        },
+        keys,
+        st.sampled_from(["checkpoint", "receipt", "registrar"]),
+        usccs | origins,
+        raw32,
+        st.tuples(*[st.text("aZ09_-", min_size=1, max_size=40).map(lambda one: f"{one}.{one}.{one}")] * 2),
+    ),
+    "key.revoked": st.fixed_dictionaries(
+        {
+            "use": st.sampled_from(["checkpoint", "encryption", "receipt", "registrar", "regulator"]),
+            "kid": raw32.map(b64u),
+            "holder": usccs | origins,
+            "cause": st.sampled_from(["compromised", "lost", "retired", "rotated"]),
+        }
     ),
     "key.sealing": st.fixed_dictionaries(
         {
@@ -105,7 +142,15 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             ).map(lambda copies: sorted(copies, key=lambda copy: copy["kid"])),
         }
     ),
-    "key.epoch": st.fixed_dictionaries({"epoch": positives, "event": st.just("opened")}),
+    "key.epoch": st.fixed_dictionaries(
+        {"epoch": positives, "event": st.sampled_from(["opened", "destroyed"])}
+    )
+    | st.fixed_dictionaries({"epoch": positives, "event": st.just("rewrapped"), "count": counts}),
+    "key.index": st.fixed_dictionaries(
+        {"version": positives, "event": st.sampled_from(["opened", "destroyed"])}
+    )
+    | st.fixed_dictionaries({"version": positives, "event": st.just("completed"), "rows": counts}),
+    "key.data": st.fixed_dictionaries({"count": positives}),
     "institution.registered": st.fixed_dictionaries(
         {"institution": usccs, "sector": st.sampled_from(SECTORS), "roles": roles}
     ),
@@ -126,27 +171,31 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "certificate_sha256": hex32,
         }
     ),
-    "subject.read": st.fixed_dictionaries({"what": st.sampled_from(["report", "accesses"])}),
+    "subject.key_revoked": st.fixed_dictionaries(
+        {
+            "commitment": hex32,
+            "cause": st.sampled_from(["compromised", "lost", "refused"]),
+            "by": st.sampled_from(["citizen", "counter"]),
+        }
+    ),
+    "subject.read": st.fixed_dictionaries(
+        {"what": st.sampled_from(["accesses", "consents-at-counter", "keys", "report"])}
+    ),
     "consent.requested": st.fixed_dictionaries(_asked),
     "consent.declined": st.fixed_dictionaries(_asked),
     "consent.lapsed": st.fixed_dictionaries(_asked),
-    "consent.granted": st.fixed_dictionaries(
-        {
-            "consent_hash": hex32,
-            "recipient": usccs,
-            "purpose": purposes,
-            "categories": categories,
-            "answer": answers,
-            "not_before": instants,
-            "not_after": instants,
-            "max_uses": positives,
-            "retention_days": counts,
-            "commitment": hex32,
-            "proof_sha256": hex32,
-            "kind": st.sampled_from(["jws", "webauthn"]),
-        }
+    "consent.granted": st.fixed_dictionaries(_granted),
+    "consent.carried": st.fixed_dictionaries(_granted | {"grant": counts, "uses": counts}),
+    "log.recovered": st.tuples(positives, positives).map(
+        lambda drawn: {"since": min(*drawn, 2**53 - 2), "size": min(max(drawn) + 1, 2**53 - 1)}
     ),
-    "consent.withdrawn": st.fixed_dictionaries({"grant": counts, "by": st.just("citizen")}),
+    "consent.withdrawn": st.fixed_dictionaries(
+        {"grant": counts, "by": st.sampled_from(["citizen", "counter", "erasure"])}
+    ),
+    "consent.suspended": st.fixed_dictionaries(
+        {"grant": counts, "cause": st.just("key-compromised"), "key": counts}
+    ),
+    "consent.resumed": st.fixed_dictionaries({"grant": counts, "by": st.just("citizen")}),
     "query.disclosed": st.builds(dict.__or__, st.fixed_dictionaries(_answered), _basis),
     "query.predicate": st.builds(
         dict.__or__, st.fixed_dictionaries(_answered | {"predicate": codes}), _basis
@@ -169,8 +218,38 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "query.redelivered": st.fixed_dictionaries({"of": counts}),
     "query.unsealed": st.fixed_dictionaries({"of": counts}),
     "query.undelivered": st.fixed_dictionaries({"of": counts}),
+    "record.corrected": st.fixed_dictionaries(
+        {"record": hex32, "source": usccs, "category": st.sampled_from(NAMES), "authority": codes}
+    ),
     "record.ingested": st.fixed_dictionaries(
         {"batch": uuids, "source": usccs, "count": positives, "root": hex32}
+    ),
+    "record.erased": st.fixed_dictionaries(
+        {"erasure": uuids, "classes": categories, "count": counts, "authority": codes, "epoch": positives}
+    ),
+    "case.opened": st.fixed_dictionaries({"case": uuids, "scope": hex32, "reason": codes}),
+    "case.closed": st.fixed_dictionaries({"case": uuids, "outcome": codes}),
+    "key.backup": st.one_of(
+        st.fixed_dictionaries({"copy": uuids, "event": st.just("destroyed")}),
+        st.builds(
+            lambda copy, epochs, numbers: {
+                "copy": copy,
+                "event": "made",
+                "epochs": sorted(epochs),
+                "shares": max(numbers),
+                "threshold": min(numbers),
+            },
+            uuids,
+            st.sets(positives, min_size=1),
+            st.tuples(positives, positives),
+        ),
+    ),
+    "record.restated": st.fixed_dictionaries(
+        {
+            "count": counts,
+            "root": hex32,
+            "cause": st.sampled_from(["correction", "erasure", "recovery", "rotation"]),
+        }
     ),
 }
 """Type of leaf -> its bodies. A test makes sure that no type of the house is left out."""
@@ -180,8 +259,10 @@ _of_institution = st.builds(lambda i, o: By(institution=i, operator=o), usccs, o
 _of_registrar = st.builds(lambda r: By(registrar=r), usccs | origins)
 
 
-def actors(type_: str) -> st.SearchStrategy[By | None]:
+def actors(type_: str, body: Body) -> st.SearchStrategy[By | None]:
     """Who may have acted."""
+    if type_ in BY_REGISTRAR_OR_NOBODY:
+        return _of_registrar if getattr(body, "by", None) == "counter" else st.none()
     if type_ in BY_REGISTRAR:
         return _of_registrar
     if type_ in BY_NOBODY:
@@ -193,6 +274,7 @@ def actors(type_: str) -> st.SearchStrategy[By | None]:
 def leaves(draw: st.DrawFn, types: st.SearchStrategy[str] = ANY_TYPE) -> Leaf:
     """A leaf of any type; its place in a chain is not looked at."""
     type_ = draw(types)
+    body = parse_body(type_, draw(BODIES[type_]))
     about = type_.split(".")[0] in {"subject", "consent", "query", "record"} and type_ != "query.throttled"
     return Leaf(
         log=draw(origins),
@@ -201,9 +283,9 @@ def leaves(draw: st.DrawFn, types: st.SearchStrategy[str] = ANY_TYPE) -> Leaf:
         at=draw(instants),
         salt=draw(random16),
         type=type_,
-        body=parse_body(type_, draw(BODIES[type_])),
+        body=body,
         policy=draw(hex32),
         subject=draw(st.builds(Subject, random16, positives, hex32)) if about else None,
-        by=draw(actors(type_)),
+        by=draw(actors(type_, body)),
         sealed=draw(st.none() | st.builds(Sealed, uuids, hex32)),
     )

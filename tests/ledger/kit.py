@@ -15,6 +15,7 @@ from nacl.signing import SigningKey
 
 from keys.notes import Vkey, make_vkey
 from ledger.log import Appender, Draft, Entry, Head, lock_head, open_shard, read_head
+from ledger.logkeys import LogKeys
 from ledger.publish import Publisher
 from ledger.rows import read_leaves
 from ledger.tables import SQLITE_TRIGGERS, metadata
@@ -29,6 +30,7 @@ BANK = {"institution": "91110000600037341L", "operator": "op-0123456789abcdef"}
 SIGNING = SigningKey(b"a seed for tests, 32 bytes long.")
 PUBLIC = bytes(SIGNING.verify_key)
 VKEY: Vkey = make_vkey(ORIGIN, PUBLIC)
+KEYS = LogKeys.only(VKEY)
 
 
 def sign(message: bytes) -> bytes:
@@ -106,8 +108,8 @@ class Log:
             ORIGIN,
             self.engine.begin,
             TileDirectory(self.path / "public"),
-            sign,
-            PUBLIC,
+            lambda _vkey, message: sign(message),
+            lambda _conn: KEYS,
             self.path / "outside" / "checkpoint",
             self.path / "public" / "checkpoint",
         )

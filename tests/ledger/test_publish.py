@@ -11,14 +11,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from nacl.signing import SigningKey
 
+from keys.notes import Vkey, make_vkey
 from ledger import files, merkle
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import BrokenCheckpoint, Forked, HeadBehind, LogBusy, RolledBack
+from ledger.logkeys import LogKey, LogKeys
 from ledger.publish import Begin, Publisher, check_not_behind, read_published
+from ledger.rows import read_head
 from ledger.tables import ledger_published
 from ledger.tiles import TileDirectory
-from tests.ledger.kit import ORIGIN, PUBLIC, SHARD, VKEY, Log, new_log, sign
+from tests.ledger.kit import KEYS, ORIGIN, PUBLIC, SHARD, VKEY, Log, new_log, sign
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def log(tmp_path: Path) -> Log:
 
 def in_database(log: Log) -> Checkpoint | None:
     with log.begin() as conn:
-        published = read_published(conn, SHARD, VKEY)
+        published = read_published(conn, SHARD, KEYS)
     return None if published is None else published.checkpoint
 
 
@@ -56,7 +60,7 @@ def test_what_is_committed_is_published(log: Log) -> None:
 
 
 def test_nothing_new_signs_nothing(log: Log) -> None:
-    def never(message: bytes) -> bytes:
+    def never(_vkey: Vkey, message: bytes) -> bytes:
         raise AssertionError("signed")
 
     idle = dataclasses.replace(log.publisher, sign=never)
@@ -103,11 +107,13 @@ class Steps:
         return begun
 
 
-def publish_with(log: Log, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+def publish_with(
+    log: Log, steps: Steps, monkeypatch: pytest.MonkeyPatch, publisher: Publisher | None = None
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("ledger.tiles.write_atomic", steps.write)
         patched.setattr("ledger.publish.write_atomic", steps.write)
-        dataclasses.replace(log.publisher, begin=steps.begin(log)).publish()
+        dataclasses.replace(publisher or log.publisher, begin=steps.begin(log)).publish()
 
 
 STEPS_OF_ONE_PUBLICATION = 10  # a reading, the leaves, five tiles, the swap, the copy, the file
@@ -148,6 +154,62 @@ def test_crash_at_any_step_leaves_a_log_that_goes_on_without_a_fork(
     log.grow(7)
     log.publisher.publish()
     assert_published(log, 307)
+
+
+# The same table with a rotation of the log's key among the leaves that are published.
+
+NEXT = SigningKey(b"the seed of the key that follows")
+NEXT_VKEY = make_vkey(ORIGIN, bytes(NEXT.verify_key))
+ROTATED_AT = 250
+
+
+def rotating(log: Log, *, told: bool = True) -> Publisher:
+    """The publisher of a log whose key ended at a leaf; before that leaf is there, nobody knows."""
+    keys = LogKeys((LogKey(VKEY, 0, ROTATED_AT), LogKey(NEXT_VKEY, ROTATED_AT)))
+    signers = {VKEY: sign, NEXT_VKEY: lambda message: bytes(NEXT.sign(message).signature)}
+    return dataclasses.replace(
+        log.publisher,
+        keys=lambda conn: keys if told and read_head(conn, SHARD).size > ROTATED_AT else KEYS,
+        sign=lambda vkey, message: signers[vkey](message),
+    )
+
+
+@pytest.mark.parametrize("persisted", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("stop", range(1, STEPS_OF_ONE_PUBLICATION + 1))
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+def test_crash_while_the_key_is_rotated_leaves_a_log_that_goes_on(
+    log: Log, monkeypatch: pytest.MonkeyPatch, stop: int, persisted: bool, first: bool
+) -> None:
+    log.grow(200)
+    if not first:
+        rotating(log).publish()
+        assert open_checkpoint(log.publisher.file.read_bytes(), VKEY).size == 200
+    log.grow(100)
+    with pytest.raises(Crash):
+        publish_with(log, Steps(stop, persisted), monkeypatch, rotating(log))
+    for size in (300, 307):
+        rotating(log).check()
+        rotating(log).publish()
+        assert open_checkpoint(log.publisher.file.read_bytes(), NEXT_VKEY).size == size
+        assert log.publisher.outside.read_bytes() == log.publisher.file.read_bytes()
+        log.grow(7)
+
+
+def test_a_checkpoint_beyond_its_end_by_the_old_key_is_refused(log: Log) -> None:
+    """A publisher that does not know of the rotation, or a thief of the old key."""
+    log.grow(300)
+    rotating(log, told=False).publish()
+    refuses(log, BrokenCheckpoint, rotating(log))
+
+
+def test_a_database_put_back_to_before_the_rotation_is_refused(log: Log) -> None:
+    log.grow(200)
+    rotating(log).publish()
+    saved = backup(log)
+    log.grow(100)
+    rotating(log).publish()
+    restore(log, saved)
+    refuses(log, RolledBack, rotating(log))
 
 
 def test_leaves_committed_between_a_crash_and_the_next_start_are_published_with_the_rest(
@@ -194,7 +256,7 @@ def restored(log: Log) -> None:
 def refuses(log: Log, why: type[Exception], publisher: Publisher | None = None) -> None:
     """Neither starts nor signs, and leaves what was published as it was."""
 
-    def never(message: bytes) -> bytes:
+    def never(_vkey: Vkey, message: bytes) -> bytes:
         raise AssertionError("signed")
 
     publisher = publisher or log.publisher
@@ -253,7 +315,7 @@ def test_leaf_changed_after_it_was_published_is_never_signed(log: Log) -> None:
     before = {file: file.read_bytes() for file in log.path.rglob("tile/**/*") if file.is_file()}
     rewrite(log, 3, "no-consent", "no-concent")
 
-    def never(message: bytes) -> bytes:
+    def never(_vkey: Vkey, message: bytes) -> bytes:
         raise AssertionError("signed")
 
     with pytest.raises(Forked):
@@ -315,7 +377,7 @@ def test_second_publisher_does_not_overtake(log: Log) -> None:
     log.grow(5)
     first, second = log.publisher, log.publisher
 
-    def slow(message: bytes) -> bytes:
+    def slow(_vkey: Vkey, message: bytes) -> bytes:
         log.grow(1)
         assert second.publish() is not None
         return sign(message)
@@ -335,7 +397,7 @@ def test_publisher_at_work_is_no_rollback(log: Log) -> None:
     log.grow(5)
     checked: list[bool] = []
 
-    def watched(message: bytes) -> bytes:
+    def watched(_vkey: Vkey, message: bytes) -> bytes:
         log.publisher.check()
         checked.append(True)
         return sign(message)

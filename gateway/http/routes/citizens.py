@@ -12,13 +12,13 @@ from gateway.http import operations
 from gateway.http.auth import authenticate_bearer
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import MalformedBody, read_body, reply
-from gateway.people.citizens import Citizen, enrol
-from gateway.people.report import accesses, record_reading, report
+from gateway.people.citizens import Citizen, Enrolled, enrol
+from gateway.people.report import accesses, own_keys, record_reading, report
 from gateway.transaction import Nonce, Transaction
 from keys.blind import canonical_citizen_number
 from keys.errors import BadIdentifier, KeysError
+from keys.instant import format_instant
 from keys.signing import parse_public_jwk
-from ledger.log import Entry
 
 
 def register(api: Api) -> None:
@@ -38,11 +38,16 @@ def register(api: Api) -> None:
             raise Rejected("bad-certificate") from error
         nonce = authenticate_bearer(house, request, key)
 
-        def act(tx: Transaction) -> Entry:
-            done = enrol(tx, certificate, number)
-            return done.entry if done.entry is not None else tx.entry(done.row["changed_index"])
+        def act(tx: Transaction) -> Enrolled:
+            return enrol(tx, certificate, number)
 
-        return reply({"index": house.transact(act, nonce=nonce).index}, 201)
+        row = house.transact(act, nonce=nonce).row
+        return reply({"index": row["changed_index"], "effective": format_instant(row["effective"])}, 201)
+
+    @api.route("/v1/me/keys", ["GET"], Guard.CITIZEN, operations.OWN_KEYS)
+    def keys(signed: tuple[Citizen, Nonce]) -> Response:
+        citizen, nonce = signed
+        return reply(own_keys(house, citizen, record_reading(house, citizen, "keys", nonce)))
 
     @api.route("/v1/me/report", ["GET"], Guard.CITIZEN, operations.OWN_REPORT)
     def held(signed: tuple[Citizen, Nonce]) -> Response:

@@ -10,14 +10,16 @@ from gateway.consents.challenge import challenge
 from gateway.consents.ending import decline
 from gateway.consents.grant import grant, parse_grant
 from gateway.consents.request import RequestRefused, request_consent
+from gateway.consents.resume import resume
 from gateway.consents.view import Viewer, view_consent, view_request
-from gateway.consents.withdraw import withdraw
+from gateway.consents.withdraw import withdraw, withdraw_at_counter
 from gateway.errors import Rejected
 from gateway.http import operations
 from gateway.http.guards import Api, Guard
+from gateway.http.routes.counter import ordered_by
 from gateway.http.wire import MalformedBody, problem_reply, read_body, reply
 from gateway.institutions.standing import require_active
-from gateway.people.citizens import Citizen
+from gateway.people.citizens import Citizen, require_acting
 from gateway.query.request import Signer
 from gateway.query.ruled import Throttled
 from gateway.transaction import Nonce, Transaction
@@ -113,10 +115,18 @@ def _consents(api: Api) -> None:
     @api.route("/v1/withdrawals", ["POST"], Guard.PROOF, operations.WITHDRAW)
     def take_back() -> Response:
         body, _ = read_body(bodies.Withdraw)
-        done = withdraw(house, body)
-        consent = done.withdrawal.consent_id
-        receipt = house.receipts.of_consent(done.entry, consent, "withdrawn")
-        return reply({"consent_id": consent, "state": "withdrawn", "receipt": receipt}, 201)
+        ordered = ordered_by(house, body)
+        done = withdraw(house, body) if ordered is None else withdraw_at_counter(house, ordered)
+        receipt = house.receipts.of_consent(done.entry, done.consent_id, "withdrawn")
+        return reply({"consent_id": done.consent_id, "state": "withdrawn", "receipt": receipt}, 201)
+
+    @api.route("/v1/resumptions", ["POST"], Guard.PROOF, operations.RESUME)
+    def confirm() -> Response:
+        body, _ = read_body(bodies.Resume)
+        done = resume(house, body)
+        consent = done.resumption.consent_id
+        receipt = house.receipts.of_consent(done.entry, consent, "resumed")
+        return reply({"consent_id": consent, "state": "granted", "receipt": receipt}, 201)
 
 
 def _spent(api: Api, party: Signer | tuple[Citizen, Nonce]) -> Viewer:
@@ -130,6 +140,8 @@ def _spent(api: Api, party: Signer | tuple[Citizen, Nonce]) -> Viewer:
     def act(tx: Transaction) -> None:
         if isinstance(viewer, Signer):
             require_active(tx, viewer)
+        else:
+            require_acting(tx, viewer)
 
     api.house.transact(act, seals=False, nonce=nonce)
     return viewer

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from werkzeug.wrappers import Response
 
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.http import operations
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import problem_reply, reply
-from gateway.institutions.published import published
+from gateway.institutions.published import listed
+from gateway.institutions.replaced import signatures_of
 from gateway.institutions.standing import signers_standings, standings
 from gateway.policies import stored
-from gateway.publishing import proof_of, vkey_of
+from gateway.publishing import proof_of
+from gateway.signers import log_keys
 from gateway.tables import institutions
 from gateway.transaction import Transaction
 from keys.canonical import parse_canonical, sha256_hex
@@ -98,23 +103,25 @@ def _proofs(api: Api) -> None:
     @api.route("/v1/keys", ["GET"], Guard.PUBLIC, operations.KEYS)
     def keys() -> Response:
         with house.read() as conn:
-            found = published(house, conn)
-        return reply(
-            {
-                "origin": house.origin,
-                "vkey": format_vkey(vkey_of(house)),
-                "keys": [
-                    {
-                        "use": row["use"],
-                        "kid": row["kid"],
-                        "public": parse_canonical(row["public"].encode()),
-                        "holder": row["holder"],
-                        "index": row["changed_index"],
-                    }
-                    for row in found
-                ],
-            }
-        )
+            found = listed(house, conn)
+            signed = signatures_of(house, conn, found)
+            vkey = log_keys(house, conn).current
+        keys = [_key(row, signed.get(row["kid"])) for row in found]
+        return reply({"origin": house.origin, "vkey": format_vkey(vkey), "keys": keys})
+
+
+def _key(row: Mapping[str, Any], signatures: dict[str, str] | None) -> dict[str, Any]:
+    """One key as the world is told of it; what does not apply is absent."""
+    said = {
+        "use": row["use"],
+        "kid": row["kid"],
+        "public": parse_canonical(row["public"].encode()),
+        "holder": row["holder"],
+        "index": row["since"],
+        "ended": row["ended_index"],
+        "signatures": signatures,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _require_auditor(api: Api) -> None:

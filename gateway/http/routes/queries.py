@@ -7,6 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from gateway import tracing
 from gateway.errors import Rejected
 from gateway.http import operations
 from gateway.http.guards import Api, Guard
@@ -58,6 +59,7 @@ def _said(
     api: Api, query: str, said: Answer | Submitted | Settled | Refusal | Refused | Throttled
 ) -> Response:
     """What became of a query, as a response."""
+    tracing.tell("chengxin.decision", type(said).__name__.lower())
     match said:
         case Answer():
             return reply(said.members())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from werkzeug.wrappers import Response
@@ -16,9 +17,12 @@ from gateway.http.guards import Api, Guard
 from gateway.http.wire import problem_reply, reply
 from gateway.institutions.published import published
 from gateway.policies import installed
-from gateway.publishing import vkey_of
+from gateway.publishing import PublishingThread, vkey_of
 from keys.notes import format_vkey
 from ledger.log import read_head
+
+if TYPE_CHECKING:
+    from gateway.house import House
 
 CLOCK_TOLERANCE_MS = 5_000
 
@@ -39,13 +43,12 @@ def register(api: Api) -> None:
 
     @api.route("/readyz", ["GET"], Guard.PUBLIC, operations.READY)
     def readyz() -> Response:
-        why = why_not_ready(api)
+        why = why_not_ready(house, api.publishing)
         return reply({"status": "ready"}) if why is None else problem_reply("not-ready", extra={"why": why})
 
 
-def why_not_ready(api: Api) -> str | None:
+def why_not_ready(house: House, publishing: PublishingThread) -> str | None:
     """A code for what keeps the gateway from serving, or None."""
-    house = api.house
     seen = house.seen  # before the snapshot, which may be older than what another thread sees commit
     try:
         with house.read() as conn:
@@ -62,6 +65,6 @@ def why_not_ready(api: Api) -> str | None:
     here = house.clock()
     if head.at - here > CLOCK_TOLERANCE_MS or (now is not None and abs(now - here) > CLOCK_TOLERANCE_MS):
         return "clock"
-    if api.publishing.failure is not None:
+    if publishing.failure is not None:
         return "publishing"
     return None if regulators else "no-regulator"

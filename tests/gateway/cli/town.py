@@ -119,7 +119,7 @@ def shell_in(place: Path) -> Iterator[Shell]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("CHENGXIN_")}
     with (
         patch.dict(os.environ, kept, clear=True),
-        patch("gateway.opening.create_file_custody", partial(create_file_custody, cost=LEAST)),
+        patch("gateway.custody.create_file_custody", partial(create_file_custody, cost=LEAST)),
         patch("gateway.logs.configure", _log_errors),
         patch("gateway.server.configure", _log_errors),
     ):

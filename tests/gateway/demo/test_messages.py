@@ -38,22 +38,25 @@ def test_lines_in_chinese_are_chinese_and_lines_in_english_are_not() -> None:
 def test_story_has_a_title_for_every_step() -> None:
     steps = [key.removesuffix(".title") for key in STORY if key.endswith(".title")]
     assert steps == [
-        "welcome", "import", "enrol", "request", "grant", "query", "beyond",
-        "accesses", "withdraw", "again", "regulator", "insider", "export",
+        "welcome",
+        "main.import", "main.enrol", "main.consent", "main.query", "main.withdraw", "main.verify",
+        "main.insider",
+        "import", "enrol", "request", "grant", "query", "beyond", "accesses", "withdraw", "again",
+        "regulator", "insider", "export",
         "statute", "predicate", "checked",
     ]  # fmt: skip
 
 
 def test_line_is_filled_in_either_language() -> None:
-    assert say("enrol.done", "en", count=20) == "Enrolled: 20 citizens."
-    assert say("enrol.done", "zh", count=20) == "已登记：20 名公民。"
+    assert say("regulator.done", "en", count=20) == "20 entries have sealed details, and all of them open."
+    assert say("regulator.done", "zh", count=20) == "共有 20 条附有密封的详情，全部可以打开。"
 
 
 def test_line_with_a_hole_or_a_surplus_is_an_error() -> None:
     with pytest.raises(ValueError, match="count"):
-        say("enrol.done", "en")
+        say("regulator.done", "en")
     with pytest.raises(ValueError, match="surplus"):
-        say("enrol.done", "en", count=1, surplus=2)
+        say("regulator.done", "en", count=1, surplus=2)
     with pytest.raises(KeyError):
         say("no.such.line", "en")
 

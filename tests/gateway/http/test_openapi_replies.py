@@ -25,6 +25,7 @@ from keys.sealing import generate_x25519
 from keys.signing import parse_public_jwk
 from tests.gateway import kit
 from tests.gateway.http.conformance import Recorder, check
+from tests.gateway.people.life import counter, resume, revoke, second_key
 from tests.gateway.query.statutory.kit import COURT, COVERT, Office
 from tests.gateway.world import BANK, DAY_MS, Citizen, World, fresh_key, new_world
 
@@ -52,6 +53,7 @@ def told(shared: World, recorder: Recorder) -> dict[str, Any]:
     under_a_statute(shared)
     deferred(shared, citizen)
     reading(shared, citizen)
+    ending(shared)
     refused_at_the_door(shared, citizen)
     failing(shared, citizen)
     document: dict[str, Any] = httpx.get(shared.url + "/openapi.json").json()
@@ -131,6 +133,15 @@ def deferred(world: World, citizen: Citizen) -> None:
 def reading(world: World, citizen: Citizen) -> None:
     """A citizen's own lists, and the public log."""
     httpx.get(world.url + "/v1/me/report")
+    for path in ("/v1/events", "/v1/events?limit=0"):
+        kit.prepare(world, world.bank_key, "GET", path).send()
+        httpx.get(world.url + path)
+    contact = {"channel": "sms", "address": "+8613800000000", "language": "en"}
+    for body in (contact, contact | {"address": "x"}):
+        kit.citizens_request(world, citizen.key, "PUT", "/v1/me/contact", body).send()
+    for method in ("GET", "DELETE"):
+        kit.citizens_request(world, citizen.key, method, "/v1/me/contact").send()
+        httpx.request(method, world.url + "/v1/me/contact")
     for path in ("/v1/me/report", "/v1/me/accesses", "/v1/me/accesses?after=2", "/v1/me/accesses?after=x"):
         kit.citizens_request(world, citizen.key, "GET", path).send()
     for path in (
@@ -153,6 +164,25 @@ def reading(world: World, citizen: Citizen) -> None:
     kit.prepare(world, world.bank_key, "GET", "/ledger/tile/entries/000.p/1").send()
 
 
+def ending(world: World) -> None:
+    """Keys revoked, consents suspended, resumed and withdrawn at the counter; each also in vain."""
+    first = world.citizen(kit.person(6))
+    consent = world.consent(first)
+    second = second_key(world, first)
+    assert isinstance(second.client.keys(), dict)
+    revoke(world, second, first, "refused")
+    revoke(world, second, first, "compromised")
+    first.client.keys()
+    resume(world, second, consent)
+    resume_again = world.wallet.sign_resumption(consent, 1, world.house.origin, second.key)
+    second.client.resume(resume_again)
+    desk = counter(world)
+    desk.consents(first.number)
+    desk.consents(kit.person(7))
+    desk.withdraw(first.number, consent)
+    desk.revoke(first.number, "lost")
+
+
 def refused_at_the_door(world: World, citizen: Citizen) -> None:
     """Not signed, badly signed, unknown, replayed, not of the form, too large."""
     posts = {
@@ -162,6 +192,9 @@ def refused_at_the_door(world: World, citizen: Citizen) -> None:
         f"/v1/consent-requests/{uuid.uuid4()}/decline": {},
         "/v1/consents": {},
         "/v1/withdrawals": {},
+        "/v1/keys/revocations": {},
+        "/v1/resumptions": {},
+        "/v1/counter/consents": {},
         "/v1/challenges": {},
         "/v1/enrolments": {"citizen_number": kit.NUMBER, "certificate": {}},
     }

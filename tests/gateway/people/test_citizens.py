@@ -1,4 +1,4 @@
-"""Enrolment: a registered registrar's certificate, for this person, for this key; one live key a person."""
+"""Enrolment: a registered registrar's certificate, for this person, for this key; a further key waits."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_enrolling_twice_changes_nothing(world: World) -> None:
     assert kit.size(world.house) == before
 
 
-def test_a_second_live_key_of_one_person_is_refused(world: World) -> None:
+def test_a_second_key_that_would_act_at_once_is_refused(world: World) -> None:
     world.citizen(kit.NUMBER)
-    assert enrol(person(world)) == "second-key"
+    assert enrol(person(world)) == "bad-certificate"
     assert len(kit.of_type(world.house, "subject.enrolled")) == 1
 
 

@@ -42,7 +42,7 @@ class Site:
         return int(found[0]) if found else 0
 
     def init(self) -> None:
-        with patch("gateway.opening.create_file_custody", partial(create_file_custody, cost=LEAST)):
+        with patch("gateway.custody.create_file_custody", partial(create_file_custody, cost=LEAST)):
             house = initialise(self.settings, roomy_policy(), SettableClock())
         house.engine.dispose()
         house.custody.close()

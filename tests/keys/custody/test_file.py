@@ -1,174 +1,24 @@
+"""What only the `file` custody has: its passphrase, stretched at a bounded cost."""
+
 from __future__ import annotations
 
-import hmac
-import threading
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from keys.custody import Custody, Kind
-from keys.custody.file import FileCustody, create_file_custody, open_file_custody
-from keys.custody.sealed_file import LEAST
-from keys.errors import (
-    BadSignature,
-    CustodyLocked,
-    DecryptionFailed,
-    KeyNameTaken,
-    KeysError,
-    Malformed,
-    UnknownKeyName,
-)
-from keys.signing import ed25519_public_key
+from keys.canonical import canonical, parse_canonical
+from keys.custody.file import create_file_custody, open_file_custody
+from keys.custody.sealed_file import LEAST, MOST, Cost
+from keys.errors import CustodyError, CustodyLocked
 from tests.keys.conftest import PASSPHRASE
-
-PLAIN = b"\x42" * 32
 
 
 @pytest.fixture
-def directory(custody: FileCustody, tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
+    create_file_custody(tmp_path / "custody", PASSPHRASE, os.urandom, LEAST).generate("epoch-1", "aead")
     return tmp_path / "custody"
-
-
-def reopened(directory: Path) -> FileCustody:
-    return open_file_custody(directory, PASSPHRASE)
-
-
-def test_a_reopened_custody_holds_the_same_keys(custody: FileCustody, directory: Path) -> None:
-    again: Custody = reopened(directory)
-    assert again.names() == custody.names() == ("epoch-1", "epoch-2", "index-1", "index-2", "receipt")
-    assert again.unwrap("epoch-1", custody.wrap("epoch-1", PLAIN, b"aad"), b"aad") == PLAIN
-    assert again.mac("index-1", b"m") == custody.mac("index-1", b"m")
-    assert again.public("receipt") == custody.public("receipt")
-    assert again.sign("receipt", b"m") == custody.sign("receipt", b"m")
-
-
-def test_a_signature_of_custody_verifies_elsewhere(custody: FileCustody) -> None:
-    public = ed25519_public_key(custody.public("receipt"))
-    public.verify(b"m", custody.sign("receipt", b"m"))
-    with pytest.raises(BadSignature):
-        public.verify(b"n", custody.sign("receipt", b"m"))
-
-
-def test_wrapped_secrets_are_bound_to_name_and_aad(custody: FileCustody) -> None:
-    blob = custody.wrap("epoch-1", PLAIN, b"aad")
-    assert PLAIN not in blob
-    assert len(blob) == 2 + 12 + 32 + 16
-    for name, aad in (("epoch-1", b"aae"), ("epoch-1", b""), ("epoch-2", b"aad")):
-        with pytest.raises(DecryptionFailed):
-            custody.unwrap(name, blob, aad)
-    for bit in range(len(blob) * 8):
-        altered = (int.from_bytes(blob, "big") ^ (1 << bit)).to_bytes(len(blob), "big")
-        with pytest.raises(KeysError):
-            custody.unwrap("epoch-1", altered, b"aad")
-
-
-@pytest.mark.parametrize(
-    "blob", [b"", b"\x01\x01" + bytes(27), b"\x01\x02" + bytes(60), b"\x02\x01" + bytes(60)]
-)
-def test_what_is_no_wrapped_secret_is_malformed(custody: FileCustody, blob: bytes) -> None:
-    with pytest.raises(Malformed):
-        custody.unwrap("epoch-1", blob, b"")
-
-
-def test_a_key_serves_its_kind_alone(custody: FileCustody) -> None:
-    uses = {
-        "aead": (
-            lambda name: custody.wrap(name, b"", b""),
-            lambda name: custody.unwrap(name, bytes(64), b""),
-        ),
-        "mac": (lambda name: custody.mac(name, b""),),
-        "ed25519": (lambda name: custody.sign(name, b""), custody.public),
-    }
-    kinds = {"epoch-1": "aead", "index-1": "mac", "receipt": "ed25519"}
-    for name, own in kinds.items():
-        for kind, calls in uses.items():
-            if kind != own:
-                for call in calls:
-                    with pytest.raises(UnknownKeyName):
-                        call(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["missing", "", "../root", "Epoch-1", "epoch-1/", "a" * 49, ".new-0", "1a", "é"]
-)
-def test_names_that_do_not_stand_are_unknown(custody: FileCustody, name: str) -> None:
-    assert not custody.has(name)
-    for call in (custody.public, custody.destroy, lambda name: custody.mac(name, b"")):
-        with pytest.raises(UnknownKeyName):
-            call(name)
-
-
-@pytest.mark.parametrize(("name", "kind"), [("../x", "mac"), ("", "mac"), ("A", "mac"), ("a", "rsa")])
-def test_names_and_kinds_outside_the_grammar_are_not_generated(
-    custody: FileCustody, directory: Path, name: str, kind: Kind
-) -> None:
-    before = sorted(directory.rglob("*"))
-    with pytest.raises(Malformed):
-        custody.generate(name, kind)
-    assert sorted(directory.rglob("*")) == before
-
-
-def test_a_key_is_never_overwritten(custody: FileCustody, directory: Path) -> None:
-    before = (directory / "keys" / "epoch-1").read_bytes()
-    for kind in ("aead", "mac"):
-        with pytest.raises(KeyNameTaken):
-            custody.generate("epoch-1", kind)
-    assert (directory / "keys" / "epoch-1").read_bytes() == before
-    assert [path.name for path in (directory / "keys").glob(".*")] == []
-
-
-def test_racing_generations_of_one_name_leave_one_key(custody: FileCustody, directory: Path) -> None:
-    outcomes: list[str] = []
-
-    def generate() -> None:
-        try:
-            reopened(directory).generate("raced", "mac")
-            outcomes.append("made")
-        except KeyNameTaken:
-            outcomes.append("taken")
-
-    threads = [threading.Thread(target=generate) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["made"] + ["taken"] * 7
-    assert custody.mac("raced", b"m") == reopened(directory).mac("raced", b"m")
-
-
-def test_a_destroyed_key_is_gone_here_and_after_reopening(custody: FileCustody, directory: Path) -> None:
-    blob = custody.wrap("epoch-1", PLAIN, b"")
-    custody.destroy("epoch-1")
-    for holder in (custody, reopened(directory)):
-        assert not holder.has("epoch-1")
-        assert "epoch-1" not in holder.names()
-        with pytest.raises(UnknownKeyName):
-            holder.unwrap("epoch-1", blob, b"")
-
-
-def test_a_key_generated_by_another_process_is_found(custody: FileCustody, directory: Path) -> None:
-    reopened(directory).generate("epoch-3", "aead")
-    assert custody.has("epoch-3")
-    assert custody.unwrap("epoch-3", custody.wrap("epoch-3", PLAIN, b""), b"") == PLAIN
-
-
-def test_a_closed_custody_does_nothing(custody: FileCustody) -> None:
-    custody.mac("index-1", b"")
-    custody.close()
-    custody.close()
-    for call in (
-        custody.names,
-        lambda: custody.has("epoch-1"),
-        lambda: custody.generate("new", "mac"),
-        lambda: custody.wrap("epoch-1", b"", b""),
-        lambda: custody.unwrap("epoch-1", bytes(64), b""),
-        lambda: custody.mac("index-1", b""),
-        lambda: custody.sign("receipt", b""),
-        lambda: custody.public("receipt"),
-        lambda: custody.destroy("epoch-1"),
-    ):
-        with pytest.raises(CustodyLocked):
-            call()
 
 
 def test_a_wrong_passphrase_opens_nothing(directory: Path) -> None:
@@ -177,7 +27,79 @@ def test_a_wrong_passphrase_opens_nothing(directory: Path) -> None:
             open_file_custody(directory, passphrase)
 
 
-def test_the_mac_is_hmac_sha_256(tmp_path: Path) -> None:
-    custody = create_file_custody(tmp_path / "c", PASSPHRASE, lambda count: b"\x0b" * count, LEAST)
-    custody.generate("index-1", "mac")
-    assert custody.mac("index-1", b"Hi There") == hmac.digest(b"\x0b" * 32, b"Hi There", "sha256")
+def test_no_key_stands_on_disk_in_clear(tmp_path: Path) -> None:
+    drawn: list[bytes] = []
+
+    def recording(count: int) -> bytes:
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    custody = create_file_custody(tmp_path / "c", PASSPHRASE, recording, LEAST)
+    custody.generate("epoch-1", "aead")
+    secrets = [value for value in drawn if len(value) == 32]
+    assert len(secrets) == 2
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "c").rglob("*") if path.is_file())
+    for secret in [*secrets, PASSPHRASE]:
+        for spelling in (secret, secret.hex().encode(), json.dumps(secret.hex()).encode()):
+            assert spelling not in stored
+    assert custody.mac  # the object itself shows nothing either
+    assert all(secret.hex() not in repr(custody) for secret in secrets)
+
+
+def with_root(directory: Path, **members: object) -> None:
+    content = parse_canonical((directory / "root").read_bytes())
+    (directory / "root").write_bytes(canonical({**content, **members}))
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        {"passes": LEAST.passes, "memory": MOST.memory + 1},
+        {"passes": LEAST.passes, "memory": 2**50},
+        {"passes": MOST.passes + 1, "memory": LEAST.memory},
+        {"passes": 0, "memory": LEAST.memory},
+        {"passes": 1, "memory": 8_192},
+        {"passes": True, "memory": LEAST.memory},
+        {"passes": "1", "memory": LEAST.memory},
+        {"passes": 1},
+        {"passes": 1, "memory": LEAST.memory, "lanes": 4},
+        [1, LEAST.memory],
+        7,
+    ],
+    ids=repr,
+)
+def test_a_planted_cost_out_of_bounds_is_refused_before_it_is_paid(directory: Path, cost: object) -> None:
+    with_root(directory, cost=cost)
+    with pytest.raises(CustodyError) as caught:
+        open_file_custody(directory, PASSPHRASE)
+    assert not isinstance(caught.value, CustodyLocked)
+
+
+def test_a_planted_cost_within_bounds_opens_nothing(directory: Path) -> None:
+    with_root(directory, cost={"passes": 2, "memory": LEAST.memory})
+    with pytest.raises(CustodyLocked):
+        open_file_custody(directory, PASSPHRASE)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"kdf": "scrypt"}, {"salt": "AA"}, {"salt": 1}, {"v": 2}, {"wrapped": "AA"}, {"more": 1}],
+    ids=repr,
+)
+def test_a_root_of_another_form_is_refused(directory: Path, members: dict[str, object]) -> None:
+    with_root(directory, **members)
+    with pytest.raises(CustodyError):
+        open_file_custody(directory, PASSPHRASE)
+
+
+@pytest.mark.parametrize("cost", [Cost(0, LEAST.memory), Cost(1, LEAST.memory - 1), Cost(17, LEAST.memory)])
+def test_a_custody_is_not_created_at_a_cost_that_would_not_open(tmp_path: Path, cost: Cost) -> None:
+    with pytest.raises(CustodyError):
+        create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, cost)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("passphrase", [b"", b"x" * 15, b"x" * 1_025])
+def test_a_passphrase_too_short_or_long_is_refused(tmp_path: Path, passphrase: bytes) -> None:
+    with pytest.raises(CustodyError):
+        create_file_custody(tmp_path / "c", passphrase, os.urandom, LEAST)

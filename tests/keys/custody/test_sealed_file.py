@@ -13,6 +13,7 @@ from keys.custody.sealed_file import (
     Cost,
     Derivation,
     SealedFile,
+    XChaCha,
     format_derivation,
     format_sealed_file,
     parse_derivation,
@@ -27,14 +28,14 @@ MEMBERS = {"v", "name"}
 
 @given(SECRETS, SECRETS, st.text(st.characters(exclude_categories=["Cs"])))
 def test_sealed_files_round_trip(key: bytes, secret: bytes, name: str) -> None:
-    file = seal_file(key, secret, {"v": 1, "name": name}, os.urandom)
-    parsed = parse_sealed_file(format_sealed_file(file), MEMBERS)
+    file = seal_file(XChaCha(key), secret, {"v": 1, "name": name}, os.urandom)
+    parsed = parse_sealed_file(format_sealed_file(file), MEMBERS, 24)
     assert parsed == file
-    assert parsed.open(key) == secret
+    assert parsed.open(XChaCha(key)) == secret
 
 
 def test_a_sealed_file_opens_only_as_it_was_written() -> None:
-    key = b"\x01" * 32
+    key = XChaCha(b"\x01" * 32)
     file = seal_file(key, b"\x02" * 32, {"v": 1, "name": "a"}, os.urandom)
     for other in (
         SealedFile({"v": 1, "name": "b"}, file.nonce, file.wrapped),
@@ -44,20 +45,20 @@ def test_a_sealed_file_opens_only_as_it_was_written() -> None:
         with pytest.raises(DecryptionFailed):
             other.open(key)
     with pytest.raises(DecryptionFailed):
-        file.open(b"\x03" * 32)
+        file.open(XChaCha(b"\x03" * 32))
 
 
 @given(st.binary(max_size=100))
 def test_noise_is_no_sealed_file(data: bytes) -> None:
     with pytest.raises(CustodyError):
-        parse_sealed_file(data, MEMBERS)
+        parse_sealed_file(data, MEMBERS, 24)
 
 
 def test_missing_and_further_members_are_refused() -> None:
-    file = seal_file(b"\x01" * 32, b"\x02" * 32, {"v": 1, "name": "a"}, os.urandom)
+    file = seal_file(XChaCha(b"\x01" * 32), b"\x02" * 32, {"v": 1, "name": "a"}, os.urandom)
     for members in ({"v"}, {"v", "name", "kind"}, {"v", "kind"}):
         with pytest.raises(CustodyError):
-            parse_sealed_file(format_sealed_file(file), members)
+            parse_sealed_file(format_sealed_file(file), members, 24)
 
 
 @given(

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from keys.custody.file import create_file_custody, open_file_custody
-from keys.custody.sealed_file import LEAST
 from keys.errors import CustodyError, KeyNameTaken, UnknownKeyName
-from tests.keys.conftest import PASSPHRASE
+from tests.keys.conftest import Provider
 
 STEPS = ["open", "fchmod", "fsync", "link", "unlink", "directory open", "directory fsync"]
 
@@ -56,14 +54,14 @@ def crash() -> Iterator[CrashPlan]:
 @pytest.mark.parametrize("effective", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_key_is_whole_or_absent_after_a_crash_at_any_step(
-    tmp_path: Path, crash: CrashPlan, step: str, effective: bool
+    tmp_path: Path, crash: CrashPlan, step: str, effective: bool, provider: Provider
 ) -> None:
-    custody = create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, LEAST)
+    custody = provider.create(tmp_path / "c")
     crash.arm(step, effective)
     with pytest.raises(Crash):
         custody.generate("epoch-1", "aead")
     crash.disarm()
-    after = open_file_custody(tmp_path / "c", PASSPHRASE)
+    after = provider.open(tmp_path / "c")
     if after.has("epoch-1"):
         with pytest.raises(KeyNameTaken):
             after.generate("epoch-1", "aead")
@@ -76,10 +74,10 @@ def test_a_key_is_whole_or_absent_after_a_crash_at_any_step(
 @pytest.mark.parametrize("effective", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_key_destroyed_after_a_crash_leaves_no_second_name(
-    tmp_path: Path, crash: CrashPlan, step: str, effective: bool
+    tmp_path: Path, crash: CrashPlan, step: str, effective: bool, provider: Provider
 ) -> None:
     """A write cut short between link and unlink leaves two names for one key: erasure must reach both."""
-    custody = create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, LEAST)
+    custody = provider.create(tmp_path / "c")
     crash.arm(step, effective)
     with pytest.raises(Crash):
         custody.generate("epoch-1", "aead")
@@ -95,25 +93,25 @@ def test_a_key_destroyed_after_a_crash_leaves_no_second_name(
 @pytest.mark.parametrize("effective", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", ["fchmod", "fsync", "link"])
 def test_a_custody_is_whole_or_can_be_created_again(
-    tmp_path: Path, crash: CrashPlan, step: str, effective: bool
+    tmp_path: Path, crash: CrashPlan, step: str, effective: bool, provider: Provider
 ) -> None:
     crash.arm(step, effective)
     with pytest.raises(Crash):
-        create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, LEAST)
+        provider.create(tmp_path / "c")
     crash.disarm()
     try:
-        create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, LEAST)
+        provider.create(tmp_path / "c")
     except KeyNameTaken:
         assert (step, effective) == ("link", True)
-    again = open_file_custody(tmp_path / "c", PASSPHRASE)
+    again = provider.open(tmp_path / "c")
     again.generate("epoch-1", "aead")
     assert again.names() == ("epoch-1",)
 
 
 def test_a_full_disk_is_a_custody_error_and_leaves_no_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider
 ) -> None:
-    custody = create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, LEAST)
+    custody = provider.create(tmp_path / "c")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -127,9 +125,11 @@ def test_a_full_disk_is_a_custody_error_and_leaves_no_key(
     assert custody.names() == ("epoch-1",)
 
 
-def test_a_file_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider
+) -> None:
     """The order of the system calls: the file synced, then linked, then its directory synced."""
-    custody = create_file_custody(tmp_path / "c", PASSPHRASE, os.urandom, LEAST)
+    custody = provider.create(tmp_path / "c")
     done: list[str] = []
     real_fsync, real_link = os.fsync, os.link
 

@@ -31,12 +31,6 @@ from tests.ledger.verify.story import (
 )
 
 
-def _second_key(story: Story) -> None:
-    """A second live key for one person."""
-    draft = story.repeat("anna-enrolled", "second-key", "request")
-    draft.body |= {"commitment": "1" * 64, "certificate_sha256": "2" * 64}
-
-
 def _certificate_again(story: Story) -> None:
     """Anna's certificate enrols Boris."""
     digest = story["anna-enrolled"].body["certificate_sha256"]
@@ -97,7 +91,6 @@ ENFORCEMENT = (
     Corruption(
         "enrolled_by_a_suspended_registrar", "registrar-standing", "anna-enrolled", _suspended_registrar
     ),
-    Corruption("second_live_key", "one-live-key", "second-key", _second_key),
     Corruption("one_certificate_for_two", "certificate-once", "boris-enrolled", _certificate_again),
     Corruption("unenrolled_person_reads", "subject-enrolled", "read", person("read", "nobody")),
     Corruption("grant_before_enrolment", "subject-enrolled", "ten-uses", _grant_before_enrolment),

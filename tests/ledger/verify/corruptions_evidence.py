@@ -165,7 +165,7 @@ OPENED = (
     ),
     Corruption(
         "consent_before_the_key_took_effect",
-        "consent-key",
+        "key-waited",
         "grant",
         anna_certified(REGISTRAR.certificate(ANNA.key, effective=format_instant(START + DAY))),
     ),

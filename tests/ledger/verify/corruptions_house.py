@@ -96,6 +96,9 @@ def _policy_incomplete(story: Story) -> None:
 def _checkpoint_key(story: Story) -> None:
     key = Ed25519PrivateKey(story.source.bytes(32))
     story["checkpoint-key"].body |= {"kid": key.kid, "public": key.jwk}
+    for name in ("checkpoint-rotated", "checkpoint-revoked"):
+        story.remove(name)
+    story.rotated.clear()
 
 
 def _regulator_signs(story: Story) -> None:
@@ -217,7 +220,6 @@ HOUSE = (
     Corruption("sealed_to_a_key_of_the_operators", "sealing-regulators", "sealing", _own_regulator),
     Corruption("sealed_past_a_regulator", "sealing-regulators", "sealing", _regulator_left_out),
     Corruption("sealed_to_a_bank", "sealing-regulators", "sealing", _no_regulator),
-    Corruption("epoch_skipped", "epoch-next", "epoch", body("epoch", epoch=2)),
     # --- institutions and operators
     Corruption("unregistered_operator_answers", "actor-known", "answer-1", _by(CLERK[:3] + "9" * 16)),
     Corruption("operator_acts_for_another_bank", "actor-known", "answer-1", _by(OTHER_TELLER)),

@@ -43,12 +43,19 @@ BY_INSPECTOR = {"institution": REGULATOR, "operator": INSPECTOR}
 BY_RIVAL = {"institution": RIVAL, "operator": OTHER_TELLER}
 
 
-def tell_the_first_part() -> Story:
-    """A log from before there were statutes, predicates and quotas, in its whole length."""
+def begin(**opened: Any) -> Story:
+    """A log with its parties and nobody's affairs yet; `opened` are more members of its first leaf."""
     story = Story()
     story.first_policy = story.publish_policy(policy())
     _found(story)
+    story["opened"].body |= opened
     _register(story)
+    return story
+
+
+def tell_the_first_part() -> Story:
+    """A log from before there were statutes, predicates and quotas, in its whole length."""
+    story = begin()
     _anna(story)
     _boris(story)
     _end(story)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keys.canonical import b64u, canonical, sha256_hex
+from keys.canonical import b64u, canonical, sha256_hex, unb64u
 from keys.instant import format_instant
 from keys.notes import format_vkey, make_vkey
 from keys.sealing import SEALING_INFO, hpke_seal, seal_details
@@ -78,6 +78,7 @@ class Story:
     def __init__(self, seed: str = "story") -> None:
         self.source = Source(seed)
         self.key = Ed25519PrivateKey(self.source.bytes(32))
+        self.rotated: list[tuple[str, Ed25519PrivateKey]] = []
         self.origin = ORIGIN
         self.drafts: list[Draft] = []
         self.policies: dict[str, bytes] = {}
@@ -91,16 +92,23 @@ class Story:
 
     @property
     def vkey(self) -> str:
-        return format_vkey(make_vkey(self.origin, self.key_public))
+        """Of the log's first key, as an auditor pinned it in the beginning."""
+        return self.vkey_of(self.key)
 
-    @property
-    def key_public(self) -> bytes:
-        return bytes(self.key._key.verify_key)
+    def vkey_of(self, key: Ed25519PrivateKey) -> str:
+        return format_vkey(make_vkey(self.origin, unb64u(key.jwk["x"])))
+
+    def signer(self, size: int) -> Ed25519PrivateKey:
+        """The key that signs a tree of this size: the one of the last rotation that is in it."""
+        names = [draft.name for draft in self.drafts[:size]]
+        keys = [key for name, key in self.rotated if name in names]
+        return keys[-1] if keys else self.key
 
     def copy(self) -> Story:
         """A story of its own to be spoiled; keys and documents are shared, as they never change."""
         other = copy.copy(self)
         other.drafts = copy.deepcopy(self.drafts)
+        other.rotated = list(self.rotated)
         other.policies = dict(self.policies)
         other.sealing_keys = dict(self.sealing_keys)
         other.tags = dict(self.tags)
@@ -165,12 +173,8 @@ class Story:
             (directory / folder).mkdir()
             for name, data in files.items():
                 (directory / folder / f"{name}{suffix}").write_bytes(data)
-        keys = [
-            {**draft.body, "index": index}
-            for index, draft in enumerate(self.drafts)
-            if draft.type == "key.published"
-        ]
-        stated = {"origin": self.origin, "vkey": self.vkey, "keys": keys}
+        vkey = self.vkey_of(self.signer(len(leaves)))
+        stated = {"origin": self.origin, "vkey": vkey, "keys": self._keys()}
         (directory / "keys.json").write_bytes(canonical(stated))
         for change in self.after_write:
             change(directory)
@@ -178,7 +182,23 @@ class Story:
 
     def note(self, size: int, root: bytes) -> bytes:
         """A checkpoint signed by the log."""
-        return sign_checkpoint(Checkpoint(self.origin, size, root), self.key.sign, self.key_public)
+        key = self.signer(size)
+        return sign_checkpoint(Checkpoint(self.origin, size, root), key.sign, unb64u(key.jwk["x"]))
+
+    def _keys(self) -> list[dict[str, Any]]:
+        """What keys.json says of the keys that the drafts speak of."""
+        keys: list[dict[str, Any]] = []
+        for index, draft in enumerate(self.drafts):
+            body = draft.body
+            if draft.type in ("key.published", "key.rotated"):
+                said = {name: body[name] for name in ("use", "public", "holder")}
+                keys.append(said | {"kid": body.get("kid", body.get("to")), "index": index})
+            if draft.type in ("key.rotated", "key.revoked"):
+                ended = body.get("kid", body.get("from"))
+                for key in keys:
+                    if (key["use"], key["kid"]) == (body["use"], ended):
+                        key.setdefault("ended", index)
+        return keys
 
     def _leaves(self) -> list[bytes]:
         places = {draft.name: index for index, draft in enumerate(self.drafts)}

@@ -146,9 +146,13 @@ def own_registrar(story: Story) -> None:
 
 
 def registrars_name_taken(story: Story) -> None:
-    """The operator's key published under the pinned registrar's name, beside the true one."""
+    """The true key is said to be lost, and the operator's published under the pinned registrar's name."""
+    lost = {"use": "registrar", "kid": REGISTRAR.key.kid, "holder": NOTARY, "cause": "lost"}
+    story.insert("registrar-key", "said-to-be-lost", "key.revoked", lost)
     published = {"use": "registrar", "kid": IMPOSTOR.key.kid, "public": IMPOSTOR.key.jwk, "holder": NOTARY}
-    story.insert("registrar-key", "false-key", "key.published", published)
+    story.insert("said-to-be-lost", "false-key", "key.published", published)
+    for name in ("registrar-rotated", "registrar-revoked"):
+        story.remove(name)
 
 
 def withdrawn(key: Any = None, **changes: Any) -> Spoiler:

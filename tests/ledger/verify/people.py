@@ -113,7 +113,11 @@ class Citizen:
     def granted(self, **members: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Body and details of `consent.granted`, over a consent that this person signs."""
         document = template(self.source, **members) | {"subject": self.key.kid}
-        return grant_of(document, sign_jws(canonical(document), self.key, "consent+jwt"), self)
+        return grant_of(document, self.signs(document), self)
+
+    def signs(self, document: dict[str, Any]) -> str:
+        """The JWS over a consent."""
+        return sign_jws(canonical(document), self.key, "consent+jwt")
 
     def withdrawn(self, consent_id: str, /, **changes: Any) -> dict[str, Any]:
         """Details of `consent.withdrawn`."""

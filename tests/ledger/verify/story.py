@@ -19,6 +19,12 @@ from tests.ledger.verify.first_part import (
 )
 from tests.ledger.verify.forge import Story
 from tests.ledger.verify.second_part import tell_the_second_part
+from tests.ledger.verify.third_citizens import tell_of_citizens
+from tests.ledger.verify.third_corrections import tell_of_corrections
+from tests.ledger.verify.third_epochs import tell_of_epochs
+from tests.ledger.verify.third_erasures import tell_of_erasures
+from tests.ledger.verify.third_recovery import tell_of_recovery
+from tests.ledger.verify.third_rotate import tell_of_rotations
 
 __all__ = [
     "ANNA",
@@ -40,5 +46,11 @@ def tell() -> Story:
     story = tell_the_first_part()
     end = story.drafts.pop()
     tell_the_second_part(story)
+    tell_of_corrections(story)
+    tell_of_erasures(story)
+    tell_of_recovery(story)
+    tell_of_rotations(story)
+    tell_of_epochs(story)
+    tell_of_citizens(story)  # last: its keys wait for three days, and details are sealed by the day
     story.add(end.name, end.type, end.body)
     return story

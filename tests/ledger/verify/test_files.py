@@ -98,7 +98,8 @@ def test_what_the_house_exports_verifies(story: Story, tmp_path: Path) -> None:
     leaves = TileDirectory(directory).entries(0, len(story.drafts))
     note = (directory / "checkpoint").read_bytes()
     to = tmp_path / "exported"
-    export(to, note, parse_vkey(story.vkey), leaves, written.policies, written.blobs.items())
+    vkey = parse_vkey(story.vkey_of(story.signer(len(leaves))))
+    export(to, note, vkey, leaves, written.policies, written.blobs.items())
     assert audit(to, Trust(parse_vkey(story.vkey), PINS, OVERSEER.private)).size == len(leaves)
 
 

@@ -12,14 +12,31 @@ from keys.notes import parse_vkey
 from ledger.errors import Finding
 from ledger.verify import Trust, audit
 from tests.ledger.verify.corruptions_answers import ANSWERS
+from tests.ledger.verify.corruptions_citizens import CITIZENS
+from tests.ledger.verify.corruptions_corrections import CORRECTIONS
 from tests.ledger.verify.corruptions_enforcement import ENFORCEMENT
+from tests.ledger.verify.corruptions_epochs import EPOCHS
+from tests.ledger.verify.corruptions_erasures import ERASURES
 from tests.ledger.verify.corruptions_house import HOUSE
+from tests.ledger.verify.corruptions_recovery import RECOVERY
+from tests.ledger.verify.corruptions_rotate import ROTATIONS
 from tests.ledger.verify.corruptions_statutes import STATUTES
 from tests.ledger.verify.forge import Story
 from tests.ledger.verify.spoilers import Corruption
 from tests.ledger.verify.story import tell
 
-REPLAYED = HOUSE + ENFORCEMENT + ANSWERS + STATUTES
+REPLAYED = (
+    HOUSE
+    + EPOCHS
+    + ENFORCEMENT
+    + ANSWERS
+    + STATUTES
+    + ROTATIONS
+    + CORRECTIONS
+    + RECOVERY
+    + CITIZENS
+    + ERASURES
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,23 @@ import ast
 from pathlib import Path
 
 import ledger.verify
+from ledger.verify import citizens, erasures
 from ledger.verify.chain import CHAIN
 from ledger.verify.evidence import EVIDENCE
 from ledger.verify.replay import REPLAY
 from ledger.verify.rules import Rule
 from tests.ledger.verify.corruptions_answers import ANSWERS
+from tests.ledger.verify.corruptions_citizens import ACTS, CITIZENS
+from tests.ledger.verify.corruptions_corrections import CORRECTIONS, CORRECTIONS_OPENED
 from tests.ledger.verify.corruptions_enforcement import ENFORCEMENT
+from tests.ledger.verify.corruptions_epochs import EPOCHS
+from tests.ledger.verify.corruptions_erasures import ERASURES, ERASURES_OPENED
 from tests.ledger.verify.corruptions_evidence import OPENED, PINNED
 from tests.ledger.verify.corruptions_files import DAMAGES
 from tests.ledger.verify.corruptions_house import HOUSE
+from tests.ledger.verify.corruptions_recovery import RECOVERY, SUCCESSION
 from tests.ledger.verify.corruptions_requests import REQUESTS
+from tests.ledger.verify.corruptions_rotate import ROTATIONS, ROTATIONS_OPENED
 from tests.ledger.verify.corruptions_statutes import STATUTES
 
 
@@ -32,7 +39,7 @@ def named_in_findings() -> set[str]:
 
 
 def in_tables() -> set[Rule]:
-    rules = set(CHAIN)
+    rules = {*CHAIN, *erasures.OF_EVERY_LEAF, *citizens.OF_EVERY_LEAF}
     for row in REPLAY.values():
         rules |= {*row.rules, *row.statutory}
     for proven in EVIDENCE.values():
@@ -41,7 +48,12 @@ def in_tables() -> set[Rule]:
 
 
 def test_each_rule_has_a_corruption_that_triggers_it() -> None:
-    spoiled = (*HOUSE, *ENFORCEMENT, *ANSWERS, *STATUTES, *PINNED, *OPENED, *REQUESTS)
+    spoiled = (*HOUSE, *EPOCHS, *ENFORCEMENT, *ANSWERS, *STATUTES, *PINNED, *OPENED, *REQUESTS)
+    spoiled += (*ROTATIONS, *ROTATIONS_OPENED)
+    spoiled += (*CORRECTIONS, *CORRECTIONS_OPENED)
+    spoiled += (*ERASURES, *ERASURES_OPENED)
+    spoiled += (*CITIZENS, *ACTS)
+    spoiled += (*RECOVERY, *SUCCESSION)
     triggered = {corruption.rule for corruption in spoiled}
     triggered |= {damage.rule for damage in DAMAGES}
     # No corruption of one log, but of what an auditor holds against it: see test_story and test_kept.

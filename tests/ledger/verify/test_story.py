@@ -16,6 +16,7 @@ from ledger.verify.replay import REPLAY
 from tests.ledger.verify.forge import Story
 from tests.ledger.verify.people import NOTARY
 from tests.ledger.verify.story import OVERSEER, REGISTRAR, SPY, tell, tell_the_first_part
+from tests.ledger.verify.third_recovery import tell_of_a_successor
 
 
 def pins(*keys: dict[str, str]) -> dict[str, tuple]:
@@ -44,7 +45,8 @@ def test_a_log_in_order_verifies(story: Story, log: Path, registrars, regulator)
 
 
 def test_the_story_has_every_type_of_leaf(story: Story) -> None:
-    assert {draft.type for draft in story.drafts} == set(LEAF_TYPES)
+    told = {draft.type for draft in (*story.drafts, *tell_of_a_successor().drafts)}
+    assert told == set(LEAF_TYPES)
 
 
 @pytest.mark.parametrize("regulator", [None, OVERSEER.private], ids=["sealed", "opened"])
