@@ -31,7 +31,7 @@ debian: ## install the Debian packages whose tools the tests use, starting nothi
 	@sh deploy/debian.sh
 
 .PHONY: demo
-demo: venv ## the story on real data (ONCE=1, DEMO_LANG=zh, CHAPTER=statute|predicate|evidence|all, DATABASE=postgresql)
+demo: venv ## the story on real data (ONCE=1, DEMO_LANG=zh, CHAPTER=evidence|statute|predicate|keys|all, DATABASE=postgresql)
 	@$(BIN)/chengxin --home '$(DEMO_HOME)' demo --lang '$(DEMO_LANG)' --chapter '$(CHAPTER)' \
 		--database '$(DATABASE)' $(if $(filter-out 0 no false,$(ONCE)),--once)
 
@@ -42,6 +42,10 @@ sandbox: venv ## a gateway with invented people in every state, to try a bank's 
 .PHONY: test
 test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process)
 	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS) $(TESTS)
+
+.PHONY: runbooks
+runbooks: venv ## follow every page of deploy/docs step by step, by its own commands
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(ARGS) tests/runbooks
 
 .PHONY: coverage
 coverage: venv ## the tests again, with a report of the lines they never reach

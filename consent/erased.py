@@ -36,7 +36,8 @@ class ErasureCertificate(wire.Document, frozen=True, kw_only=True, tag_field="ty
     """What is signed: `index` and `leaf` (hex leaf hash) are of the `record.erased` of this `erasure`.
 
     `count` records of the retention classes `classes` went, on the ground `authority`; `copies` are those of
-    custody with the epoch's key, all attested as destroyed; `at` (ms) is the time of its making.
+    custody with the key of that epoch or an earlier one, all attested as destroyed; `at` (ms) is the time of
+    its making.
     """
 
     TIMES: ClassVar[tuple[str, ...]] = ("at",)

@@ -113,8 +113,3 @@ def copies(house: House, conn: sa.Connection) -> list[Copy]:
         for row in found
     ]
     return sorted(made, key=lambda copy: copy.made)
-
-
-def kept_with(house: House, conn: sa.Connection, epoch: int) -> list[Copy]:
-    """The copies that hold an epoch's key and are not attested as destroyed: its key must not end before."""
-    return [copy for copy in copies(house, conn) if copy.state == KEPT and epoch in copy.epochs]

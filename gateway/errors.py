@@ -10,6 +10,9 @@ GatewayError
 ├── Rejected            a request that no leaf records; carries a problem name
 │   └── MalformedBody   gateway.http.wire: its body does not parse; carries the member that is wrong
 ├── PolicyRefused       a bundle that may not replace the policy in force
+├── ErasureRefused      gateway.erasure.refused: nobody, nothing, not yet, or a case that holds it
+├── CopyRefused         gateway.copies: no such copy of custody, or one that is attested already
+├── AddressRefused      gateway.events.addresses: a webhook may not lead there
 ├── SettingsError       gateway.config: a setting is unknown or unusable
 ├── MalformedMapping    gateway.records.mapping: contradicts itself or the catalogue
 ├── MalformedFile       gateway.records.table: a source's file is no CSV

@@ -148,6 +148,9 @@ def _steps(show: Callable[[int], object]) -> Callable[[], None]:
 )
 @click.option("--regulator-key", type=FILE, help="A regulator's private key: sealed evidence is checked too.")
 @click.option("--kept", type=FILE, multiple=True, help="A checkpoint you kept earlier; repeatable.")
+@click.option(
+    "--recovered", type=int, multiple=True, help="Entry of a recovery that you know of; repeatable."
+)
 @json_option
 @pass_state
 def verify(
@@ -157,6 +160,7 @@ def verify(
     registrars: tuple[str, ...],
     regulator_key: Path | None,
     kept: tuple[Path, ...],
+    recovered: tuple[int, ...],
     as_json: bool,
 ) -> None:
     """Verify an export: every leaf and hash, and that every answer was allowed. The same as python -m
@@ -176,6 +180,8 @@ def verify(
         arguments += ["--registrar", pin]
     for file in kept:
         arguments += ["--kept", str(file)]
+    for index in recovered:
+        arguments += ["--recovered", str(index)]
     if regulator_key is not None:
         from gateway.client.keyfile import read_jwk
 

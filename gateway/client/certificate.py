@@ -77,17 +77,25 @@ def _require_erasure(certificate: ErasureCertificate, leaves: dict[int, tuple[Le
 def _require_end(certificate: ErasureCertificate, leaves: dict[int, tuple[Leaf, str]]) -> None:
     leaf, digest = leaves.get(certificate.destroyed.index, (None, ""))
     body = None if leaf is None else leaf.body
-    ended = isinstance(body, KeyEpoch) and (body.event, body.epoch) == ("destroyed", certificate.epoch)
-    if not ended or digest != certificate.destroyed.leaf:
+    ended = {
+        leaf.body.epoch
+        for index, (leaf, _) in leaves.items()
+        if index <= certificate.destroyed.index
+        and isinstance(leaf.body, KeyEpoch)
+        and leaf.body.event == "destroyed"
+    }
+    first = next((leaf.body.epoch for leaf, _ in leaves.values() if isinstance(leaf.body, KeyEpoch)), 1)
+    last = isinstance(body, KeyEpoch) and body.event == "destroyed" and digest == certificate.destroyed.leaf
+    if not last or not ended.issuperset(range(first, certificate.epoch + 1)):
         raise EvidenceFailed(
-            "the log does not say that the epoch's key was destroyed where the certificate says"
+            "the log does not say that every epoch's key was destroyed by where the certificate says"
         )
 
 
 def _require_copies(certificate: ErasureCertificate, leaves: list[Leaf]) -> None:
     before = [leaf.body for leaf in leaves if leaf.index < certificate.destroyed.index]
     backups = [body for body in before if isinstance(body, KeyBackup)]
-    made = {body.copy for body in backups if body.event == "made" and certificate.epoch in body.epochs}
+    made = {body.copy for body in backups if body.event == "made" and min(body.epochs) <= certificate.epoch}
     gone = {body.copy for body in backups if body.event == "destroyed"}
     if tuple(sorted(made)) != certificate.copies or not made <= gone:
         raise EvidenceFailed(

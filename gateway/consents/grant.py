@@ -19,7 +19,7 @@ from consent.proof import Proof, format_proof, parse_proof, proof_kind, proof_sh
 from gateway import rows
 from gateway.consents import bodies, proofs
 from gateway.consents.held import held_grant
-from gateway.consents.stored import open_request, request_row
+from gateway.consents.stored import lost_consent, open_request, request_row
 from gateway.errors import EvidenceBroken, Rejected
 from gateway.institutions.published import certified_under, certifying_key
 from gateway.institutions.standing import require_standing
@@ -102,6 +102,8 @@ def _grant(tx: Transaction, signed: Signed) -> Granted:
         return _again(tx, signed)
     if request["state"] != "requested":
         raise Rejected("already-answered")
+    if tx.latest(lost_consent(consent_hash(signed.document).hex())) is not None:
+        raise Rejected("request-lapsed", "this consent was lost with a database that was put back: ask anew")
     if tx.at >= request["lapses_at"] or tx.at >= consent.not_after:
         raise Rejected("request-lapsed")
     try:

@@ -49,6 +49,11 @@ def open_request(house: House, row: dict[str, Any]) -> tuple[Template, str]:
     return template, number
 
 
+def lost_consent(consent_hash: str) -> str:
+    """The name of a consent (hash, hex) whose row was lost with a database, in its leaf that came back."""
+    return f"lost-consent:{consent_hash}"
+
+
 def leaf_body(request: str, recipient: str, purpose: str, categories: tuple[str, ...]) -> dict[str, Any]:
     """The body of `consent.requested`, `.declined` and `.lapsed`."""
     return {"request": request, "recipient": recipient, "purpose": purpose, "categories": list(categories)}

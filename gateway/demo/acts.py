@@ -92,7 +92,7 @@ def enrol(stage: Stage, people: Sequence[Invented]) -> None:
 
 
 def ask(stage: Stage, citizen: Citizen, bank: BankClient | None = None) -> ConsentRequested:
-    """The bank, by one of its operators, asks a citizen for consent to everything that it would like to read."""
+    """The bank asks a citizen for consent to everything that it would like to read; by `bank`, if given."""
     if bank is None:
         with stage.bank() as bank:
             return ask(stage, citizen, bank)

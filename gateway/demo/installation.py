@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from gateway.config import CONFIG_NAME, Settings, format_config, load_settings
 from gateway.demo import server_process
@@ -17,20 +18,24 @@ from gateway.demo.failure import DemoFailed
 from gateway.demo.home import Home
 from gateway.demo.stage import shown
 from gateway.house import House
+from gateway.logs import configure
 from gateway.opening import open_house
 
 Values = Mapping[str, str | int | Path | tuple[str, ...]]
 
 
 @contextmanager
-def installed(home: Home, values: Values, *options: str) -> Iterator[House]:
+def installed(home: Home, values: Values, *options: str, log: TextIO | None = None) -> Iterator[House]:
     """A new installation with these settings; the house beside whose server the story goes on.
 
-    `options` are those of `chengxin init`.
+    `options` are those of `chengxin init`. What this process logs goes to `log`, if it is given.
     """
     _write_settings(home, values)
     server_process.run(server_process.command(home, "init", "--demo", *options))
-    house = open_house(load_settings(home.path))
+    settings = load_settings(home.path)
+    if log is not None:
+        configure(settings, log)
+    house = open_house(settings)
     try:
         yield house
     finally:

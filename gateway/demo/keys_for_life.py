@@ -1,4 +1,4 @@
-"""The chapter of the keys: one is lost, all are replaced, one is destroyed, and an old database comes back.
+"""The chapter of the keys: all are replaced, one is lost, one is destroyed, and an old database comes back.
 
 Invariant: as of the chapters; everything is done on the running server or beside it, but for the restored
 database, which stands in a home of its own that is gone afterwards. The 72 hours of a second key are not
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from consent.counter import CounterListing, CounterRevocation, CounterWithdrawal, SignedOrder
 from gateway.cli.publication import newest_checkpoint
-from gateway.client import Answer, BankClient, CounterClient, Refused, new_http
+from gateway.client import Answer, BankClient, CounterClient, Refused, new_http, pins_from, published_keys
 from gateway.client.certificate import verify_certificate
 from gateway.config import load_settings
 from gateway.demo import acts
@@ -52,15 +52,86 @@ GROUND = "demanded"
 
 
 def keys_for_life(stage: Stage) -> None:
-    """Lost, forgotten, replaced, destroyed, put back: what a key goes through while the gateway serves."""
-    lost, leaving, *_ = stage.citizens[6:]
-    consents = [_agreed(stage, lost), _agreed(stage, lost)]
+    """Replaced, lost, erased with, destroyed, put back: what a key goes through while the gateway serves."""
+    loser, leaver, *others = stage.citizens[6:]
+    _rotated(stage, others[:TELLERS])
+    consents = [_agreed(stage, loser), _agreed(stage, loser)]
     backup = take_backup(stage.settings, stage.home.path / "backups", stage.house.clock()).path
-    _lost(stage, lost, consents)
-    erased = _forgotten(stage, leaving)
-    _rotated(stage, stage.citizens[8 : 8 + TELLERS])
+    _lost(stage, loser, consents)
+    erased = _erased(stage, leaver)
     _certified(stage, erased)
     _put_back(stage, backup, consents[0])
+
+
+@dataclass(slots=True)
+class _Teller:
+    """One of the bank's operators, who asks about one citizen, and for consent whenever it is used up."""
+
+    stage: Stage
+    citizen: Citizen
+    bank: BankClient
+    consent: str = ""
+    uses: int = field(default=0)
+
+    def __call__(self) -> Answer:
+        if not self.uses:
+            request = acts.ask(self.stage, self.citizen, self.bank)
+            acts.sign(self.stage, self.citizen, request)
+            self.consent, self.uses = request.consent_id, acts.USES
+        self.uses -= 1
+        return acts.query(self.bank, self.consent)
+
+
+def _teller(stage: Stage, citizen: Citizen) -> _Teller:
+    key = generate_key("Ed25519", os.urandom)
+    add_operator(stage.house, BANK.uscc, parse_public_jwk(key.jwk), ["query"])
+    bank = BankClient(stage.settings.public_url, key, stage.pins.vkey, stage.pins.receipt_key)
+    return _Teller(stage, citizen, bank)
+
+
+def _rotated(stage: Stage, citizens: list[Citizen]) -> None:
+    """The keys of receipts, of checkpoints and of the epoch are replaced while the bank asks."""
+    tell, house = stage.tell, stage.house
+    tell.chapter("rotated")
+    tellers = [_teller(stage, citizen) for citizen in citizens]
+    with Load(tellers) as load:
+        load.wait_for_more()
+        receipt = rotate_own(house, "receipt")
+        load.wait_for_more()
+        checkpoint = rotate_own(house, "checkpoint")
+        newest_checkpoint(house)
+        retire_ended(house)
+        epoch = rotate_epoch(house, _silent)
+        destroyed = destroy_epoch(house, epoch.epoch - 1)
+        load.wait_for_more()
+    for teller in tellers:
+        accepted(teller.bank.prove(load.answers[-1].receipt))
+        teller.bank.close()
+    tell.line(
+        "rotated.done",
+        tellers=TELLERS,
+        receipt=receipt.index,
+        checkpoint=checkpoint.index,
+        epoch=epoch.epoch,
+        keys=f"{epoch.count:,}",
+        destroyed=destroyed,
+    )
+    before = _by_the_key_of_their_index(stage, receipt, load.answers)
+    tell.line("rotated.load", answered=len(load.answers), before=before, after=len(load.answers) - before)
+
+
+def _silent(_done: int, _total: int) -> None:
+    """No bar: the story is told in lines."""
+
+
+def _by_the_key_of_their_index(stage: Stage, receipt: Replaced, answers: list[Answer]) -> int:
+    """How many receipts are by the old key: those of entries before the rotation, and no other."""
+    old = stage.pins.receipt_key.kid
+    for answer in answers:
+        wanted = old if answer.receipt.index < receipt.index else receipt.kid
+        if peek_kid(answer.signed.token) != wanted:
+            raise DemoFailed("a receipt is not by the key of its index")
+    return sum(answer.receipt.index < receipt.index for answer in answers)
 
 
 def _agreed(stage: Stage, citizen: Citizen) -> str:
@@ -75,7 +146,9 @@ def _lost(stage: Stage, citizen: Citizen, consents: list[str]) -> None:
     tell, number = stage.tell, citizen.person.citizen_number
     tell.chapter("lost")
     with new_http() as http:
-        counter = CounterClient(stage.settings.public_url, stage.pins, http)
+        url = stage.settings.public_url
+        pins = pins_from(published_keys(url, http), format_vkey(stage.pins.vkey))
+        counter = CounterClient(url, pins, http)
         listed = accepted(counter.consents(_order(stage, citizen, CounterListing), number))
         if {one["consent_id"] for one in listed["consents"]} != set(consents):
             raise DemoFailed("the counter was not told of exactly what this citizen agreed to")
@@ -125,11 +198,11 @@ def _second_key(stage: Stage, citizen: Citizen) -> int:
     return index
 
 
-def _forgotten(stage: Stage, citizen: Citizen) -> Erased:
+def _erased(stage: Stage, citizen: Citizen) -> Erased:
     """An open case holds what a citizen demands back; once it is closed, every record of theirs goes."""
     tell, house, number = stage.tell, stage.house, citizen.person.citizen_number
     classes = {category.klass for category in house.policy.categories}
-    tell.chapter("forgotten")
+    tell.chapter("erased")
     case = new_uuid(house.random)
     held = place_hold(house, case, number, "investigation")
     try:
@@ -139,7 +212,7 @@ def _forgotten(stage: Stage, citizen: Citizen) -> Erased:
             raise
     else:
         raise DemoFailed("records were erased that an open case is about")
-    tell.line("forgotten.held", citizen=citizen.person.name, index=held.index)
+    tell.line("erased.held", citizen=citizen.person.name, index=held.index)
     lifted = lift_hold(house, case, "no-further-action")
     erased = erase_classes(house, number, classes, GROUND)
     forget_erased(house)
@@ -149,7 +222,7 @@ def _forgotten(stage: Stage, citizen: Citizen) -> Erased:
     if _certificate(stage, erased) is not None:
         raise DemoFailed("an erasure was certified that an old backup undoes")
     tell.line(
-        "forgotten.done",
+        "erased.done",
         closed=lifted.index,
         records=erased.count,
         index=erased.index,
@@ -167,75 +240,11 @@ def _certificate(stage: Stage, erased: Erased) -> str | None:
             return None
 
 
-@dataclass(slots=True)
-class _Teller:
-    """One of the bank's operators, who asks about one citizen, and for consent whenever it is used up."""
-
-    stage: Stage
-    citizen: Citizen
-    bank: BankClient
-    consent: str = ""
-    uses: int = field(default=0)
-
-    def __call__(self) -> Answer:
-        if not self.uses:
-            request = acts.ask(self.stage, self.citizen, self.bank)
-            acts.sign(self.stage, self.citizen, request)
-            self.consent, self.uses = request.consent_id, acts.USES
-        self.uses -= 1
-        return acts.query(self.bank, self.consent)
-
-
-def _teller(stage: Stage, citizen: Citizen) -> _Teller:
-    key = generate_key("Ed25519", os.urandom)
-    add_operator(stage.house, BANK.uscc, parse_public_jwk(key.jwk), ["query"])
-    bank = BankClient(stage.settings.public_url, key, stage.pins.vkey, stage.pins.receipt_key)
-    return _Teller(stage, citizen, bank)
-
-
-def _rotated(stage: Stage, citizens: list[Citizen]) -> None:
-    """The keys of receipts, of checkpoints and of the epoch are replaced while the bank asks."""
-    tell, house = stage.tell, stage.house
-    tell.chapter("rotated")
-    tellers = [_teller(stage, citizen) for citizen in citizens]
-    with Load(tellers) as load:
-        load.wait_for_more()
-        receipt = rotate_own(house, "receipt")
-        load.wait_for_more()
-        checkpoint = rotate_own(house, "checkpoint")
-        newest_checkpoint(house)
-        retire_ended(house)
-        epoch = rotate_epoch(house, lambda _done, _total: None)
-        load.wait_for_more()
-    for teller in tellers:
-        accepted(teller.bank.prove(load.answers[-1].receipt))
-        teller.bank.close()
-    tell.line(
-        "rotated.done",
-        tellers=TELLERS,
-        receipt=receipt.index,
-        checkpoint=checkpoint.index,
-        epoch=epoch.epoch,
-        keys=f"{epoch.count:,}",
-    )
-    before = _by_the_key_of_their_index(stage, receipt, load.answers)
-    tell.line("rotated.load", answered=len(load.answers), before=before, after=len(load.answers) - before)
-
-
-def _by_the_key_of_their_index(stage: Stage, receipt: Replaced, answers: list[Answer]) -> int:
-    """How many receipts are by the old key: those of entries before the rotation, and no other."""
-    old = stage.pins.receipt_key.kid
-    for answer in answers:
-        wanted = old if answer.receipt.index < receipt.index else receipt.kid
-        if peek_kid(answer.signed.token) != wanted:
-            raise DemoFailed("a receipt is not by the key of its index")
-    return sum(answer.receipt.index < receipt.index for answer in answers)
-
-
 def _certified(stage: Stage, erased: Erased) -> None:
     """The old epoch's key is destroyed, and a certificate says so that holds without the gateway."""
     tell = stage.tell
     tell.chapter("certified")
+    rotate_epoch(stage.house, _silent)
     destroyed = destroy_epoch(stage.house, erased.epoch)
     newest_checkpoint(stage.house)
     token = _certificate(stage, erased)
@@ -245,12 +254,7 @@ def _certified(stage: Stage, erased: Erased) -> None:
     file.write_text(f"{token}\n", "ascii")
     export(stage, directory)
     found = verify_certificate(token, directory, stage.pins.vkey)
-    tell.line(
-        "certified.done",
-        epoch=erased.epoch,
-        index=destroyed,
-        records=found.count,
-    )
+    tell.line("certified.done", epoch=erased.epoch, index=destroyed, records=found.count)
     words = ("erasure", "verify-certificate", shown(file), "--export", shown(directory))
     tell.command(chengxin(stage.home, *words, "--vkey", format_vkey(stage.pins.vkey)))
 

@@ -32,7 +32,6 @@ from gateway.demo.narrator import Narrator
 from gateway.demo.parties import Cast, make_cast
 from gateway.demo.stage import Stage, shown
 from gateway.house import House
-from gateway.logs import configure
 from gateway.publishing import vkey_of
 from gateway.settings import PREFIX
 from keys.notes import format_vkey
@@ -143,9 +142,8 @@ def _tell_all(tell: Narrator, home: Home, how: Telling) -> None:
     with (
         home.own_log.open("a", encoding="utf-8") as log,
         _database(tell, how) as values,
-        installed(home, values) as house,
+        installed(home, values, log=log) as house,
     ):
-        configure(house.settings, log)
         cast = make_cast(house, home.keys, format_vkey(vkey_of(house)))
         with running(home, values, goes_on=not how.once and not how.own_database) as (server, settings):
             stage = _stage(tell, home, settings, house, cast)

@@ -66,9 +66,13 @@ def certify(house: House, conn: sa.Connection, erasure: str) -> str:
     body = leaf.body
     if not isinstance(body, RecordErased) or body.erasure != erasure:
         raise EvidenceBroken("a row of erasures is not what the ledger says of it")
-    ended = _destroyed(house, conn).get(body.epoch)
-    if ended is None:
-        raise ErasureRefused(_still_to_do(house, conn, body.epoch))
+    destroyed = _destroyed(house, conn)
+    # An older backup holds the same keys under an older epoch.
+    epochs = range(_first_epoch(house, conn), body.epoch + 1)
+    for epoch in epochs:
+        if epoch not in destroyed:
+            raise ErasureRefused(_still_to_do(house, conn, epoch))
+    ended = max(destroyed[epoch] for epoch in epochs)
     certificate = ErasureCertificate(
         log=house.origin,
         erasure=erasure,
@@ -79,7 +83,7 @@ def certify(house: House, conn: sa.Connection, erasure: str) -> str:
         authority=body.authority,
         epoch=body.epoch,
         destroyed=Destroyed(ended, _leaf(house, conn, ended)[1]),
-        copies=tuple(sorted(copy.copy for copy in copies(house, conn) if body.epoch in copy.epochs)),
+        copies=tuple(sorted(copy.copy for copy in copies(house, conn) if min(copy.epochs) <= body.epoch)),
         at=house.clock(),
     )
     house.receipts.require_usable()
@@ -99,6 +103,16 @@ def _still_to_do(house: House, conn: sa.Connection, epoch: int) -> str:
     return (
         f"the key of epoch {epoch} is not destroyed, old backups can still be read: {', then '.join(steps)}"
     )
+
+
+def _first_epoch(house: House, conn: sa.Connection) -> int:
+    """The epoch that this log began with: those before ended with the log that it continues."""
+    leaves = ledger_leaves.c
+    said = sa.select(leaves.leaf).where(leaves.shard == house.shard, leaves.type == "key.epoch")
+    body = parse_leaf(bytes(conn.execute(said.order_by(leaves.idx).limit(1)).scalar_one())).body
+    if not isinstance(body, KeyEpoch):
+        raise EvidenceBroken("another leaf poses as one of an epoch")
+    return body.epoch
 
 
 def _destroyed(house: House, conn: sa.Connection) -> dict[int, int]:

@@ -100,6 +100,15 @@ def _lift(tx: Transaction, case: str, outcome: str) -> Entry:
     return entry
 
 
+def close_again(tx: Transaction, case: str, index: int, leaf_hash: bytes) -> None:
+    """Close the row of a case whose `case.closed` came back as this leaf (gateway.recovery)."""
+    row = _row(tx, case)
+    if row is not None:
+        closed = {**rows.columns_of(holds, row), "state": CLOSED, "changed_index": index}
+        values = rows.protect(tx.house.custody, holds, closed, leaf_hash)
+        tx.conn.execute(sa.update(holds).where(holds.c.case == case).values(values))
+
+
 def about_cases(tag: bytes) -> str:
     """The name under which the leaves of all cases about one person are found; it stands in no leaf."""
     return rows.about(holds, tag.hex())

@@ -31,6 +31,7 @@ from gateway.records.restate import restate
 from gateway.records.store import revisions_of
 from gateway.rotation.keybag import data_name
 from gateway.tables import data_keys, erasures, records
+from ledger.bodies import RecordErased
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -77,13 +78,9 @@ def _erase_all(tx: Transaction, number: str, ground: str) -> Erased:
     _require_allowed(tx, subject, ground)
     require_settled(tx, subject.tag)
     held = whole_revisions(tx, subject)
-    keys = _keys_of(tx, subject)
-    classes = tuple(sorted({row.klass for row in keys}))
+    classes = tuple(sorted({row.klass for row in _keys_of(tx, subject)}))
     erased = _say(tx, subject, classes, len(held), ground)
-    left = take_leave(tx, subject)
-    for table in (records, data_keys):
-        tx.conn.execute(sa.delete(table).where(table.c.subject == subject.subject))
-    _keep(tx, subject, erased, ground, Left(left.tags, (*left.names, *_named(keys))))
+    _keep(tx, subject, erased, ground, _destroy_all(tx, subject))
     return erased
 
 
@@ -92,18 +89,62 @@ def erase_records(tx: Transaction, subject: Subject, goes: Goes, ground: str) ->
     _require_allowed(tx, subject, ground)
     held = whole_revisions(tx, subject)
     going = [row for row in held if goes(row)]
-    keys = {row.klass: row for row in _keys_of(tx, subject) if row.klass in {one.klass for one in going}}
     if not going:
         raise ErasureRefused("nothing of that kind is held of this person: nothing was erased")
     erased = _say(tx, subject, tuple(sorted({row.klass for row in going})), len(going), ground)
-    staying = [row for row in held if not goes(row)]
-    parted = {row.klass for row in staying} & {row.klass for row in going}
+    anew, left = _destroy(tx, subject, held, going)
+    restate(tx, subject.subject, subject.tag, anew, "erasure")
+    _keep(tx, subject, erased, ground, left)
+    return erased
+
+
+def erase_again(
+    tx: Transaction, subject: Subject, said: Sequence[tuple[int, RecordErased]], at: int
+) -> list[dict[str, Any]] | None:
+    """Do again, to rows of an older day, what these `record.erased` (index, body) had done
+    (gateway.recovery).
+
+    What is left of the person's records, to be stated anew by the caller; None when nothing of the person is.
+    `at` (ms) decides where a class was erased in part: what is past its term by then goes.
+    """
+    held = revisions_of(tx.conn, subject.subject)
+    everything = [one for one in said if LINK in one[1].classes]
+    classes = {klass for _, body in said for klass in body.classes}
+    going = [row for row in held if row.klass in classes]
+    if len(going) > sum(body.count for _, body in said):
+        going = [row for row in going if row.shown_until is not None and row.shown_until <= at]
+    if everything:
+        anew, left = None, _destroy_all(tx, subject)
+    else:
+        anew, left = _destroy(tx, subject, held, going)
+    for index, body in said:
+        erased = Erased(body.erasure, index, tuple(body.classes), body.count, body.epoch)
+        _keep(tx, subject, erased, body.authority, left)
+    return anew
+
+
+def _destroy_all(tx: Transaction, subject: Subject) -> Left:
+    """Delete all that there is of a person, and say what is to be forgotten elsewhere."""
+    keys = _keys_of(tx, subject)
+    left = take_leave(tx, subject)
+    for table in (records, data_keys):
+        tx.conn.execute(sa.delete(table).where(table.c.subject == subject.subject))
+    return Left(left.tags, (*left.names, *_named(keys)))
+
+
+def _destroy(
+    tx: Transaction, subject: Subject, held: Sequence[sa.Row[Any]], going: Sequence[sa.Row[Any]]
+) -> tuple[list[dict[str, Any]], Left]:
+    """Destroy the keys of what goes; the rows of what stays, under new keys where a class was parted."""
+    classes = {row.klass for row in going}
+    keys = {row.klass: row for row in _keys_of(tx, subject) if row.klass in classes}
+    gone = {row.record for row in going}
+    staying = [row for row in held if row.record not in gone]
+    parted = {row.klass for row in staying} & classes
     anew = reseal(tx, subject.subject, staying, {klass: keys[klass] for klass in parted})
     for klass, key in keys.items():
         _drop_key(tx, subject.subject, klass, key.version)
-    restate(tx, subject.subject, subject.tag, anew, "erasure")
-    _keep(tx, subject, erased, ground, Left((), tuple(_named(keys.values()))))
-    return erased
+    return anew, Left((), tuple(_named(keys.values())))
 
 
 def whole_revisions(tx: Transaction, subject: Subject) -> list[sa.Row[Any]]:

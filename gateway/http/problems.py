@@ -22,7 +22,6 @@ TYPE_PREFIX: Final = "urn:chengxin:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
 CHALLENGE: Final = 'Signature realm="chengxin"'
 
-_OWN_MEMBERS: Final = frozenset({"type", "status", "title", "title_zh", "hint", "hint_zh", "receipt"})
 EXTRA: Final = frozenset(
     {
         "why",

@@ -63,6 +63,17 @@ def publish_key(tx: Transaction, use: str, public: Jwk, kid: str, holder: str) -
     return entry
 
 
+def publish_unless_shown(tx: Transaction, use: str, public: Jwk, holder: str) -> None:
+    """Publish the key that a new institution brings, unless the ledger shows it as this holder's already.
+
+    It does after a recovery: keys come back from the leaves alone, the institution has to come again.
+    """
+    kid = thumbprint(public)
+    shown = published(tx.house, tx.conn, use)
+    if not any((row["kid"], row["holder"]) == (kid, holder) for row in shown):
+        publish_key(tx, use, public, kid, holder)
+
+
 def published(house: House, conn: sa.Connection, *uses: str) -> list[Mapping[str, Any]]:
     """The keys in force of these uses (of every use when none is named), in the order of their leaves.
 

@@ -16,14 +16,14 @@ import sqlalchemy as sa
 from gateway import rows
 from gateway.errors import Rejected
 from gateway.ids import new_operator_id
-from gateway.institutions.published import publish_encryption_key, publish_key
+from gateway.institutions.published import ENCRYPTION, publish_encryption_key, publish_unless_shown
 from gateway.institutions.standing import standing_row
 from gateway.tables import institutions, operators
 from keys.blind import canonical_uscc
 from keys.canonical import canonical
 from keys.instant import format_instant
 from keys.sealing import parse_x25519_jwk
-from keys.signing import Jwk, PublicKey, thumbprint
+from keys.signing import Jwk, PublicKey
 from ledger.log import Entry
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def _add_institution(tx: Transaction, new: NewInstitution) -> Entry:
     }
     tx.conn.execute(institutions.insert(), tx.protect(institutions, row, entry))
     if new.registrar_key is not None:
-        publish_key(tx, "registrar", new.registrar_key.jwk, new.registrar_key.kid, new.institution)
+        publish_unless_shown(tx, "registrar", new.registrar_key.jwk, new.institution)
     if new.regulator_key is not None:
-        publish_key(tx, "regulator", new.regulator_key, thumbprint(new.regulator_key), new.institution)
+        publish_unless_shown(tx, "regulator", new.regulator_key, new.institution)
     if new.encryption_key is not None:
-        publish_encryption_key(tx, new.institution, new.encryption_key)
+        publish_unless_shown(tx, ENCRYPTION, new.encryption_key, new.institution)
     return entry
 
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from gateway.transaction import Transaction
 
 Cause: TypeAlias = Literal["compromised", "lost", "retired"]
-CAUSES: tuple[Cause, ...] = ("compromised", "lost", "retired")
 OF_INSTITUTIONS = ("registrar", "regulator")
 """Uses of the keys that institutions bring, each an institution of the sector of that name."""
 

@@ -180,10 +180,12 @@ def enrol(tx: Transaction, certificate: Certificate, citizen_number: str) -> Enr
 
 
 def _require_unspent(tx: Transaction, certificate: Certificate) -> None:
-    """`Rejected` for a certificate that enrolled somebody who was erased: its hash would join both tags."""
+    """`Rejected` for a certificate that enrolled somebody who was erased, whose tags its hash would join, or
+    whose enrolment was lost with a database: nobody knows whether its key was revoked since.
+    """
     spent = spent_certificates.c.sha256
     if tx.conn.scalar(sa.select(spent).where(spent == certificate_hash(certificate))) is not None:
-        raise Rejected("bad-certificate", "this certificate enrolled somebody who was erased: make a new one")
+        raise Rejected("bad-certificate", "this certificate is used up: have the registrar make a new one")
 
 
 def _enrolments(tx: Transaction, subject: Subject) -> int:
@@ -191,7 +193,10 @@ def _enrolments(tx: Transaction, subject: Subject) -> int:
     leaves = ledger_leaves.c
     found = tx.conn.execute(
         sa.select(sa.func.count()).where(
-            leaves.shard == tx.house.shard, leaves.tag == subject.tag, leaves.type == "subject.enrolled"
+            leaves.shard == tx.house.shard,
+            leaves.tag == subject.tag,
+            leaves.type == "subject.enrolled",
+            leaves.about.is_not(None),  # one that came back without its row is void (gateway.recovery)
         )
     )
     return int(found.scalar_one())

@@ -4,8 +4,8 @@ Invariant: records of one person that are to be erased on different days never s
 what is past its term leaves everything else as it was, in every backup too. The name says nothing of the day,
 for what is erased is named in the ledger. (Before 0.3 they shared one: `gateway.records.reseal`.)
 
-    class        `current`
-    with a term  `adverse-` || hex of HMAC-SHA-256(rows key, "term" || subject || end of the term in ms)[:6]
+    without a term  the catalogue's class, such as `current`
+    with one        the same || `-` || hex(HMAC-SHA-256(`rows-1`, lp("record-term", subject, end in ms))[:6])
 """
 
 from __future__ import annotations

@@ -79,11 +79,18 @@ class Backup:
 
 
 def take_backup(
-    settings: Settings, to: Path, at: int, progress: Progress | None = None, keep: int | None = None
+    settings: Settings,
+    to: Path,
+    at: int,
+    progress: Progress | None = None,
+    keep: int | None = None,
+    *,
+    owner: bool = False,
 ) -> Backup:
     """Back up the installation into a new directory under `to`, named by its time; the server may be running.
 
     `keep` is how many backups of this log may be there afterwards: the oldest go, once the new one is whole.
+    `owner` reads as the owner of the tables, where the gateway's login has this release's rights not yet.
     """
     _require_installed(settings)
     for ours in (settings.log_dir, settings.custody_dir):
@@ -97,7 +104,7 @@ def take_backup(
     except FileExistsError:
         raise NotReady(f"{path} is there already: nothing was changed") from None
     try:
-        made = _fill(settings, path, at, progress)
+        made = _fill(settings, path, at, progress, owner=owner)
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
@@ -165,13 +172,13 @@ def format_manifest(manifest: Manifest) -> bytes:
     return canonical(members)
 
 
-def _fill(settings: Settings, path: Path, at: int, progress: Progress | None) -> Backup:
+def _fill(settings: Settings, path: Path, at: int, progress: Progress | None, *, owner: bool) -> Backup:
     copy_log(settings, path / LOG)
     copy_keybags(settings.home, path / REWRAPPED)
     config = config_file(settings.home)
     if config.is_file():
         shutil.copyfile(config, path / CONFIG_NAME)
-    engine = provision.engine_of(settings)
+    engine = provision.owner_engine(settings) if owner else provision.engine_of(settings)
     try:
         copied = write_snapshot(engine, path / DATABASE, progress)
     finally:

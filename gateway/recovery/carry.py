@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import to_builtins
 
 from consent.document import parse_consent
 from consent.enrolment import certificate_hash, parse_certificate, registrar_kid
@@ -19,6 +20,7 @@ from consent.proof import parse_proof
 from gateway import rows
 from gateway.consents import proofs
 from gateway.consents.grant import leaf_body
+from gateway.copies import DESTROYED
 from gateway.erasure.holds import OPEN, carry_hold
 from gateway.errors import EvidenceBroken
 from gateway.institutions.published import ENCRYPTION, published
@@ -27,11 +29,22 @@ from gateway.people.subjects import Subject, find_by_id, find_by_tag
 from gateway.records.holdings import batches_of, is_whole
 from gateway.records.restate import restate
 from gateway.records.store import revisions_of
-from gateway.tables import citizen_keys, grants, holds, institutions, operators, published_keys, records
+from gateway.tables import (
+    citizen_keys,
+    custody_copies,
+    grants,
+    holds,
+    institutions,
+    operators,
+    published_keys,
+    records,
+)
 from gateway.transaction import Transaction
 from keys.canonical import b64u, parse_canonical
 from keys.instant import HOUR, format_instant
+from ledger.entries import parse_leaf
 from ledger.log import Entry
+from ledger.tables import ledger_leaves
 
 _AT_ONCE = 1_000
 
@@ -94,20 +107,18 @@ def people(tx: Transaction, shard: int, so_far: Carried) -> Carried:
     """Citizens' keys, the records held of each person, open cases, and consents that could still be used."""
     certified = {row["kid"] for row in published(tx.house, tx.conn, "registrar")}
     keys = [row for row in _evident(tx, shard, citizen_keys) if row["state"] == LIVE]
-    seen: set[bytes] = set()
-    citizens = sum(_carry_citizen_key(tx, row, certified, seen) for row in keys)
+    citizens = sum(_carry_citizen_key(tx, row, certified) for row in keys)
     tx.appender.flush()
     held = 0
     for subject in tx.conn.scalars(sa.select(records.c.subject).distinct().order_by(records.c.subject)):
         held += _carry_records(tx, shard, find_by_id(tx.house, tx.conn, subject))
     _carry_cases(tx, shard)
+    _carry_copies(tx, shard)
     consents = sum(_carry_consent(tx, row) for row in _evident(tx, shard, grants))
     return replace(so_far, citizens=citizens, records=held, consents=consents)
 
 
-def _carry_citizen_key(
-    tx: Transaction, row: dict[str, Any], certified: set[str], seen: set[bytes]
-) -> bool:
+def _carry_citizen_key(tx: Transaction, row: dict[str, Any], certified: set[str]) -> bool:
     """Carry one key, if the registrar's key that certified it is in force still: else it enrols again."""
     subject = find_by_id(tx.house, tx.conn, row["subject"])
     certificate = subject.link.open("citizen_keys", "certificate", row["kid_lookup"], row["certificate"])
@@ -130,9 +141,8 @@ def _carry_citizen_key(
         about=about,
     )
     wait = tx.policy.enrolment.second_key_hours * HOUR
-    further = subject.subject in seen  # the log tells of it only now, so it waits again
-    effective = max(row["effective"], tx.at + wait) if further else row["effective"]
-    seen.add(subject.subject)
+    # Every key waits: it may have been revoked in the lost part, and its holder must have time to say so.
+    effective = max(row["effective"], tx.at + wait)
     _tie(tx, citizen_keys, row | {"effective": effective}, entry)
     return True
 
@@ -151,6 +161,21 @@ def _carry_cases(tx: Transaction, shard: int) -> None:
     open_ones = sa.select(holds).where(holds.c.shard == shard, holds.c.state == OPEN)
     for row in tx.conn.execute(open_ones).mappings().all():
         carry_hold(tx, dict(row))
+
+
+def _carry_copies(tx: Transaction, shard: int) -> None:
+    """Copies of custody that are kept: an epoch's key is not destroyed while one of them holds it."""
+    leaves = ledger_leaves.c
+    for row in _evident(tx, shard, custody_copies):
+        old = tx.conn.scalar(
+            sa.select(leaves.leaf).where(leaves.shard == shard, leaves.idx == row["made_index"])
+        )
+        body = to_builtins(parse_leaf(bytes(old or b"")).body)
+        about = rows.about(custody_copies, row["copy"])
+        made = entry = tx.append("key.backup", body, about=about)
+        if row["state"] == DESTROYED:
+            entry = tx.append("key.backup", {"copy": row["copy"], "event": "destroyed"}, about=about)
+        _tie(tx, custody_copies, row | {"made_index": made.index}, entry)
 
 
 def _carry_consent(tx: Transaction, row: dict[str, Any]) -> bool:

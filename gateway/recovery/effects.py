@@ -15,6 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway import rows
+from gateway.consents.stored import lost_consent
 from gateway.erasure.holds import about_cases
 from gateway.institutions.published import ENCRYPTION
 from gateway.query.statutory.stored import LAPSED, about_query
@@ -62,8 +63,8 @@ _OWN_NAME: Final[dict[str, Callable[[Any], str]]] = {
     "operator": lambda body: rows.about(operators, body.operator),
 }
 _NAMES: Final[dict[str, Callable[[Any], str]]] = {
-    "subject.enrolled": lambda body: rows.about(citizen_keys, body.commitment),
     "subject.key_revoked": lambda body: rows.about(citizen_keys, body.commitment),
+    "consent.granted": lambda body: lost_consent(body.consent_hash),
     "consent.requested": lambda body: rows.about(consent_requests, body.request),
     "consent.declined": lambda body: rows.about(consent_requests, body.request),
     "consent.lapsed": lambda body: rows.about(consent_requests, body.request),
@@ -155,10 +156,17 @@ def change_of(leaf: Leaf) -> dict[str, Any]:
             return {"unsealed_index": leaf.index}
         case "key.backup" if body.event == "destroyed":
             return {"state": "destroyed"}
-        case "key.revoked":
-            return {"ended_index": leaf.index}
         case _:
             return {}
+
+
+def ended_key(leaf: Leaf, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What `key.revoked` changes in the row of a published key: its range of leaves."""
+    body: Any = leaf.body
+    since = row.get("since_index")
+    # A rotation is two leaves: the new key counts from the first, so the old one ends there.
+    ended = leaf.index - 1 if body.cause == "rotated" else leaf.index
+    return {"since_index": row["changed_index"] if since is None else since, "ended_index": ended}
 
 
 def began(leaf: Leaf) -> tuple[sa.Table, dict[str, Any]] | None:

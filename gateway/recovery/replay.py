@@ -21,23 +21,37 @@ import sqlalchemy as sa
 
 from consent.policy import parse_policy
 from gateway import policies, rows
-from gateway.erasure.holds import CLOSED
+from gateway.erasure.holds import close_again
+from gateway.erasure.order import erase_again
 from gateway.errors import EvidenceBroken, NotReady
 from gateway.heads import head_mac, require_own
-from gateway.people.subjects import find_by_tag
+from gateway.institutions.published import public_key
+from gateway.keyring import LINK
+from gateway.people.subjects import Subject, tag_lookups
 from gateway.publishing import POLICY, publisher_of
 from gateway.query.quota import Asked, recount
 from gateway.records.holdings import batches_of, is_whole
 from gateway.records.restate import restate
 from gateway.records.store import revisions_of
-from gateway.recovery.effects import TABLES, Names, began, change_of
-from gateway.tables import data_keys, events, holds, queries
+from gateway.recovery.effects import TABLES, Names, began, change_of, ended_key
+from gateway.tables import events, published_keys, queries, spent_certificates, subjects
 from gateway.tables import policies as policy_rows
 from gateway.transaction import Transaction
 from keys.canonical import sha256_hex, unb64u
+from keys.errors import BadSignature, KeysError
 from keys.instant import parse_instant
-from ledger.bodies import Answered, CaseClosed, PolicyChanged, QueryPending, RecordErased
-from ledger.entries import Leaf
+from keys.rotation import Rotation, Statement, verify_rotation
+from ledger.bodies import (
+    Answered,
+    CaseClosed,
+    KeyRevoked,
+    KeyRotated,
+    PolicyChanged,
+    QueryPending,
+    RecordErased,
+    SubjectEnrolled,
+)
+from ledger.entries import Leaf, format_leaf
 from ledger.errors import RolledBack
 from ledger.files import read_if_there
 from ledger.log import Head, lock_head
@@ -53,6 +67,24 @@ if TYPE_CHECKING:
 
 LEAP = 1 << 20
 """By so much the numbers of events go on, so that none that was told before is told again as another one."""
+
+HARMLESS = (
+    "query.",
+    "consent.requested",
+    "consent.declined",
+    "consent.lapsed",
+    "consent.granted",
+    "consent.withdrawn",
+    "consent.suspended",
+    "subject.",
+    "record.ingested",
+    "record.restated",
+    "institution.suspended",
+    "operator.suspended",
+    "key.sealing",
+    "key.data",
+)
+"""Types, or nouns, of leaves that end, count or void something, and open nothing."""
 
 VOID = {
     "subject.enrolled": "enrolments",
@@ -105,9 +137,24 @@ def recover(house: House, progress: Callable[[int], None] | None = None) -> Reco
             .where(ledger_published.c.shard == house.shard, ledger_published.c.size < newest.size)
             .values(size=newest.size, note=note)
         )
+        _require_harmless(missing, newest.size)
         index = _go_on(house, conn, after, missing, head.size)
     void = Counter(VOID[leaf.type] for leaf in missing if leaf.type in VOID)
     return Recovered(head.size, size, index, void)
+
+
+def _require_harmless(missing: list[Leaf], signed: int) -> None:
+    """`NotReady` when what lies beyond the newest checkpoint, by nobody's signature, would loosen anything.
+
+    A crash leaves a second's worth of entries there, which count; whoever can write to the tiles could add
+    more, and must not have a party reinstated, a key installed or a record destroyed by them.
+    """
+    for leaf in missing:
+        if leaf.index >= signed and not leaf.type.startswith(HARMLESS):
+            raise NotReady(
+                f"entry {leaf.index} of the tiles ({leaf.type}) is under no signed checkpoint: if nobody "
+                f"knows of it, remove from the log's tile directory what lies beyond {signed} entries"
+            )
 
 
 def _put_leaves(
@@ -135,7 +182,6 @@ def _put_leaves(
         _change(house, conn, leaf, names(leaf), held, hashes[leaf.index])
     _write(house, conn, held, hashes)
     _put_queries(conn, missing)
-    _close_cases(house, conn, missing, hashes)
     return after
 
 
@@ -168,8 +214,23 @@ def _change(
         row = rows.protect(house.custody, table, {**row, "changed_index": leaf.index}, digest)
         conn.execute(insert_or_nothing(conn, table, ("use", "kid")).values(row))
         held[name] = {key: value for key, value in row.items() if key != "mac"}
+        if isinstance(leaf.body, KeyRotated):
+            _require_signed(house, leaf.body, held)
     elif name in held:
-        held[name] |= change_of(leaf) | {"changed_index": leaf.index}
+        change = ended_key(leaf, held[name]) if isinstance(leaf.body, KeyRevoked) else change_of(leaf)
+        held[name] |= change | {"changed_index": leaf.index}
+
+
+def _require_signed(house: House, body: KeyRotated, held: Mapping[str, Mapping[str, Any]]) -> None:
+    """`EvidenceBroken` unless the key that is replaced signed for the one that follows it."""
+    old = held.get(rows.about(published_keys, f"{body.use}:{body.from_}"))
+    statement = Statement(house.origin, body.use, body.holder, body.from_, body.to, dict(body.public))
+    try:
+        if old is None:
+            raise BadSignature("it replaces a key that was never published")
+        verify_rotation(Rotation(statement, body.signatures.old, body.signatures.new), public_key(old))
+    except KeysError as error:
+        raise EvidenceBroken("a rotation in the tiles is not signed by the key that it replaces") from error
 
 
 def _write(
@@ -182,20 +243,6 @@ def _write(
             changed = rows.protect(house.custody, table, row, hashes[row["changed_index"]])
             key = [column == row[column.name] for column in table.primary_key.columns]
             conn.execute(sa.update(table).where(*key).values(**changed))
-
-
-def _close_cases(
-    house: House, conn: sa.Connection, missing: Iterable[Leaf], hashes: Mapping[int, bytes]
-) -> None:
-    """Cases that the backup holds open and that were closed since."""
-    for leaf in missing:
-        if isinstance(leaf.body, CaseClosed):
-            of = holds.c.case == leaf.body.case
-            row = conn.execute(sa.select(holds).where(of)).mappings().one_or_none()
-            if row is not None:
-                closed = rows.columns_of(holds, dict(row)) | {"state": CLOSED, "changed_index": leaf.index}
-                values = rows.protect(house.custody, holds, closed, hashes[leaf.index])
-                conn.execute(sa.update(holds).where(of).values(**values))
 
 
 def _put_policy(house: House, conn: sa.Connection, named: str, index: int) -> None:
@@ -225,6 +272,10 @@ def _go_on(house: House, conn: sa.Connection, after: Head, missing: list[Leaf], 
     """What this gateway itself has to say: that it recovered, and what it holds of everybody concerned."""
     policy = policies.load(conn, missing[-1].policy)
     tx = Transaction(house, conn, after, max(house.clock(), after.at), policy)
+    for leaf in missing:
+        if isinstance(leaf.body, CaseClosed):
+            close_again(tx, leaf.body.case, leaf.index, leaf_hash(format_leaf(leaf)))
+    _spend_certificates(conn, missing)
     entry = tx.append("log.recovered", {"since": since, "size": after.size})
     _restate(tx, missing, since)
     recount(
@@ -236,30 +287,47 @@ def _go_on(house: House, conn: sa.Connection, after: Head, missing: list[Leaf], 
 
 
 def _restate(tx: Transaction, missing: list[Leaf], since: int) -> None:
-    """State anew the records of everybody of whom the lost part spoke, as they are held now."""
-    concerned: dict[bytes, list[RecordErased]] = {}
+    """Erase again what was erased, and state anew the records of everybody of whom the lost part spoke."""
+    concerned: dict[bytes, list[tuple[int, RecordErased]]] = {}
     for leaf in missing:
         if leaf.type.startswith("record.") and leaf.subject is not None:
             erased = concerned.setdefault(unb64u(leaf.subject.tag), [])
             if isinstance(leaf.body, RecordErased):
-                erased.append(leaf.body)
-    said = batches_of(tx.house, tx.conn, concerned)
+                erased.append((leaf.index, leaf.body))
+    then = batches_of(tx.house, tx.conn, concerned, before=since)
     for tag, erased in concerned.items():
-        person = find_by_tag(tx.house, tx.conn, tag)
-        if not person.known:
+        person = _person(tx, tag)
+        if person is None:
             continue  # all of this person came after the backup, and is void
         held = revisions_of(tx.conn, person.subject)
-        then = batches_of(tx.house, tx.conn, [tag], before=since).get(tag, {})
-        if not is_whole(tx.house, then, held):
+        if not is_whole(tx.house, then.get(tag, {}), held):
             raise EvidenceBroken("a person's records in the backup are not what the ledger says of them")
-        gone = {klass for body in erased for klass in body.classes}
-        for klass in gone:
-            tx.conn.execute(
-                sa.delete(data_keys).where(data_keys.c.subject == person.subject, data_keys.c.klass == klass)
-            )
-        kept = [dict(row._mapping) for row in held if row.klass not in gone]  # noqa: SLF001  SQLAlchemy's public name
-        if said.get(tag) or held:
-            restate(tx, person.subject, tag, kept, "recovery")
+        kept: list[dict[str, Any]] | None = [dict(row._mapping) for row in held]  # noqa: SLF001  SQLAlchemy's public name
+        if erased:
+            kept = erase_again(tx, person, erased, tx.at)
+        if kept is not None:
+            restate(tx, person.subject, person.tag, kept, "recovery")
+
+
+def _person(tx: Transaction, tag: bytes) -> Subject | None:
+    """The subject of a tag, by its look-up alone: the keys of one who was erased may open no more."""
+    found = tag_lookups(tx.house.custody, tag).values()
+    wanted = sa.select(subjects.c.subject).where(subjects.c.tag_lookup.in_(found))
+    subject = tx.conn.scalar(wanted)
+    if subject is None:
+        return None
+    return Subject(subject, tag, tx.house.keyring.fresh(subject, LINK)[0], known=True)
+
+
+def _spend_certificates(conn: sa.Connection, missing: list[Leaf]) -> None:
+    """No certificate of a lost enrolment serves again: its key may have been revoked in the lost part."""
+    spent = [
+        {"sha256": bytes.fromhex(leaf.body.certificate_sha256)}
+        for leaf in missing
+        if isinstance(leaf.body, SubjectEnrolled)
+    ]
+    if spent:
+        conn.execute(insert_or_nothing(conn, spent_certificates, ("sha256",)), spent)
 
 
 def _asked(leaf: Leaf) -> Asked | None:

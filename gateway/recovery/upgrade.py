@@ -33,7 +33,7 @@ class Upgraded:
 def upgrade(settings: Settings, to: Path, at: int, progress: Progress | None = None) -> Upgraded:
     """Back up into `to`, migrate, and open the gateway once. `NotReady` while a server runs on this home."""
     with sole_publisher(settings.home):
-        made = take_backup(settings, to, at, progress)
+        made = take_backup(settings, to, at, progress, owner=True)
         provision.migrate(settings)
         house = open_house(settings)
         try:

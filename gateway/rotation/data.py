@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from gateway import locks, rows
-from gateway.errors import EvidenceBroken, NotReady
+from gateway import rows
+from gateway.errors import EvidenceBroken
 from gateway.keyring import IDENTITY, LINK, DataKey
 from gateway.notices.contacts import row_id
 from gateway.records.holdings import batches_of, is_whole
 from gateway.records.restate import restate
 from gateway.records.store import revisions_of
-from gateway.rotation.epoch import LOCK, Progress
+from gateway.rotation.epoch import Progress, alone
 from gateway.rotation.epochs import NOBODYS
 from gateway.tables import citizen_keys, contacts, data_keys, grants, queries, subjects
 from keys.canonical import sha256
@@ -73,9 +73,7 @@ class _Anew:
 
 def rotate_data(house: House, progress: Progress, subject: bytes | None = None) -> Replaced:
     """Replace everybody's data keys, or one person's. `NotReady` while another rotation runs."""
-    with locks.turn(house.settings.home / LOCK, wait=False) as mine:
-        if not mine:
-            raise NotReady("another rotation is running on this home: wait for it to end")
+    with alone(house):
         if subject is not None:
             return _all(house, [subject], _highest(house) + 1, progress)
         waiting = _behind(house)

@@ -10,7 +10,8 @@ themselves: run again after a kill it goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -44,11 +45,18 @@ class Rotated:
     broken: int
 
 
-def rotate_epoch(house: House, progress: Progress) -> Rotated:
-    """Rotate the epoch, or finish a rotation that was cut short. `NotReady` while another one runs."""
+@contextmanager
+def alone(house: House) -> Iterator[None]:
+    """The one rotation on this home, of whatever kind. `NotReady` while another one runs."""
     with locks.turn(house.settings.home / LOCK, wait=False) as mine:
         if not mine:
             raise NotReady("another rotation is running on this home: wait for it to end")
+        yield
+
+
+def rotate_epoch(house: House, progress: Progress) -> Rotated:
+    """Rotate the epoch, or finish a rotation that was cut short. `NotReady` while another one runs."""
+    with alone(house):
         house.listen()
         if house.epochs.rewrapped:
             _open(house, house.epochs.newest + 1)

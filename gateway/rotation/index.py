@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from gateway import locks
-from gateway.errors import NotReady
 from gateway.rotation import moving
-from gateway.rotation.epoch import LOCK, Progress
+from gateway.rotation.epoch import Progress, alone
 from gateway.rotation.versions import FIRST, forget_gone, index_versions
 from gateway.rotation.waiting import index_before, index_rows
 from gateway.tables import subject_index
@@ -68,9 +66,7 @@ def read_indexes(conn: sa.Connection, shard: int) -> Indexes:
 
 def rotate_index(house: House, progress: Progress) -> Indexed:
     """Rotate the index, or finish a rotation that was cut short. `NotReady` while another one runs."""
-    with locks.turn(house.settings.home / LOCK, wait=False) as mine:
-        if not mine:
-            raise NotReady("another rotation is running on this home: wait for it to end")
+    with alone(house):
         with house.read() as conn:
             said = read_indexes(conn, house.shard)
         if said.newest == said.completed == said.destroyed + 1:

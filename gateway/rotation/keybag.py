@@ -29,6 +29,7 @@ from keys.canonical import b64u, canonical, parse_canonical, unb64u
 from keys.custody import Custody
 from keys.errors import KeysError
 from keys.fields import length_prefixed
+from ledger.files import sync_directory
 
 DIRECTORY: Final = "rewrapped"
 _LOCK: Final = "rewrapped.lock"
@@ -192,7 +193,7 @@ def _append(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     if new:
-        _sync(path.parent)
+        sync_directory(path.parent)
 
 
 def _end_of_lines(descriptor: int) -> int:
@@ -227,7 +228,7 @@ def _rewrite(path: Path, stays: Callable[[bytes], bool]) -> int:
         new.flush()
         os.fsync(new.fileno())
         temporary.replace(path)
-        _sync(path.parent)
+        sync_directory(path.parent)
         _blank(old.fileno())
     return removed
 
@@ -237,11 +238,3 @@ def _blank(descriptor: int) -> None:
     for start in range(0, size, _PART):
         os.pwrite(descriptor, bytes(min(_PART, size - start)), start)
     os.fsync(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

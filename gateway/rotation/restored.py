@@ -19,7 +19,7 @@ from gateway.errors import NotReady
 from gateway.rotation.blobs import MOVE
 from gateway.rotation.epochs import NOBODYS, SEALED
 from gateway.rotation.keybag import Keybag, Kind, Line, epochs_kept
-from gateway.rotation.wrapped import move_evident, moved
+from gateway.rotation.wrapped import MOVE_KEY, move_evident, moved
 from gateway.tables import consent_requests, data_keys, pending_queries
 from keys.custody import Custody
 from keys.datakeys import epoch_key_name
@@ -27,17 +27,6 @@ from keys.datakeys import epoch_key_name
 T = TypeVar("T")
 _CHUNK = 256
 _TABLES: dict[Kind, sa.Table] = {"request": consent_requests, "pending": pending_queries}
-
-_MOVE_KEY = (
-    sa.update(data_keys)
-    .where(
-        data_keys.c.subject == sa.bindparam("of"),
-        data_keys.c.klass == sa.bindparam("for"),
-        data_keys.c.version == sa.bindparam("at"),
-        data_keys.c.epoch < sa.bindparam("under"),
-    )
-    .values(wrapped=sa.bindparam("now"), epoch=sa.bindparam("under"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,7 @@ def _apply_keys(conn: sa.Connection, bag: Keybag, chunk: list[Line]) -> None:
         place = {"of": bytes.fromhex(subject), "for": klass, "at": int(version)}
         changed.append(place | {"now": line.wrapped, "under": bag.epoch})
     if changed:
-        conn.execute(_MOVE_KEY, changed)
+        conn.execute(MOVE_KEY, changed)
 
 
 def _replace_sealed_key(conn: sa.Connection, epoch: int, line: Line) -> None:

@@ -80,15 +80,16 @@ def _write_data_keys(tx: Transaction, bag: Keybag, made: Mapping[Name, _Anew]) -
         changed.append(place | {"now": anew.after or row.wrapped, "under": bag.epoch})
     bag.add(lines)
     if changed:
-        tx.conn.execute(_MOVE_KEY, changed)
+        tx.conn.execute(MOVE_KEY, changed)
 
 
-_MOVE_KEY = (
+MOVE_KEY = (
     sa.update(data_keys)
     .where(
         data_keys.c.subject == sa.bindparam("of"),
         data_keys.c.klass == sa.bindparam("for"),
         data_keys.c.version == sa.bindparam("at"),
+        data_keys.c.epoch < sa.bindparam("under"),
     )
     .values(wrapped=sa.bindparam("now"), epoch=sa.bindparam("under"))
 )

@@ -81,6 +81,13 @@ def _scope(summary: Summary) -> dict[str, list[str]]:
     missing = []
     if summary.deferred:
         missing.append(f"{summary.deferred} deferred statutory queries: their persons are not told yet")
+    missing += [
+        f"documents behind entries {part.start} to {part.stop - 1}: a database was put back, what they began "
+        "is void"
+        for part in summary.recovered
+    ]
+    if summary.lost:
+        missing.append(f"{summary.lost} sealed details that are gone, erased or lost, and what rests on them")
     if summary.opened is None:
         missing.append(f"{_PROOFS} (no --regulator-key: proofs were not opened)")
     else:
@@ -139,6 +146,14 @@ def _parser() -> argparse.ArgumentParser:
         help="a regulator's private X25519 JWK. Without it sealed details are not opened",
     )
     parser.add_argument(
+        "--recovered",
+        action="append",
+        type=int,
+        default=[],
+        metavar="INDEX",
+        help="entry of a recovery that you know of, whose lost details you accept; repeatable",
+    )
+    parser.add_argument(
         "--kept",
         action="append",
         type=Path,
@@ -159,7 +174,7 @@ def _trust(options: argparse.Namespace) -> Trust:
     if options.regulator_key is not None:
         regulator = _jwk(options.regulator_key, parse_private_x25519_jwk, "a regulator's private X25519 key")
     kept = {str(file): file.read_bytes() for file in options.kept}
-    return Trust(vkey, _registrars(options.registrar), regulator, kept)
+    return Trust(vkey, _registrars(options.registrar), regulator, kept, frozenset(options.recovered))
 
 
 def _registrars(pins: list[str] | None) -> dict[str, tuple[PublicKey, ...]] | None:

@@ -46,20 +46,23 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What the auditor brings along: a key of the log, and perhaps registrars' keys, a regulator's private
-    JWK, and the signed notes of checkpoints of this log that were kept earlier, by name.
+    JWK, the signed notes of checkpoints of this log that were kept earlier, by name, and the indexes of the
+    `log.recovered` that they know of: only then may details be missing.
     """
 
     vkey: Vkey
     registrars: Mapping[str, tuple[PublicKey, ...]] | None = None
     regulator: dict[str, str] | None = None
     kept: Mapping[str, bytes] = field(default_factory=dict)
+    recoveries: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What was found in order. `root` is hex; `opened` and `not_ours` count sealed details, None without a
     key; `kept` counts the earlier checkpoints that the log continues, `deferred` the statutory queries that
-    their persons are not told of yet.
+    their persons are not told of yet. `recovered` are the leaves that came back to a database that was put
+    back, `lost` the sealed details that are missing, of those and of persons who were erased.
     """
 
     origin: str
@@ -71,6 +74,8 @@ class Summary:
     not_ours: int | None
     kept: int
     deferred: int
+    recovered: tuple[range, ...] = ()
+    lost: int = 0
 
 
 def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total: None) -> Summary:
@@ -97,7 +102,7 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         progress(index + 1, checkpoint.size)
     citizens.check_end(world)
     corrections.check_end(world)
-    erasures.check_end(world, () if opener is None else opener.unread)
+    erasures.check_end(world, () if opener is None else opener.unread, trust.recoveries)
     if not counts:
         raise Finding(None, "opened-first", "the log is empty: it was never opened")
     if opener is not None and ("regulator", opener.kid) not in world.keys:
@@ -116,6 +121,8 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         not_ours=None if opener is None else opener.not_ours,
         kept=len(trust.kept),
         deferred=len(world.deferred),
+        recovered=tuple(world.recovered),
+        lost=0 if opener is None else len(opener.unread),
     )
 
 

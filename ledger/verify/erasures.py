@@ -9,6 +9,7 @@ case that is known to be about it is open.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from keys.canonical import sha256_hex, unb64u
@@ -25,7 +26,7 @@ from ledger.entries import Leaf
 from ledger.errors import Finding
 from ledger.verify.consents import subject_of
 from ledger.verify.details import HeldCase
-from ledger.verify.recovery import is_lost
+from ledger.verify.recovery import lost_in
 from ledger.verify.rules import Rule
 from ledger.verify.state import Case, Subject, World
 
@@ -183,19 +184,28 @@ def know_case(_: Leaf, about: tuple[CaseOpened, HeldCase], world: World) -> None
     world.cases[body.case].tag = details.tag
 
 
-def check_end(world: World, unread: Iterable[tuple[int, str | None]]) -> None:
+def check_end(world: World, unread: Iterable[tuple[int, str | None]], known: AbstractSet[int]) -> None:
     """Raise a Finding for what must have followed by the end of the log, and did not.
 
     `unread` are the leaves whose sealed details are missing, with their tags: gone with their persons, lost
-    with a database that was put back, or taken away.
+    with a database that was put back (in one of the recoveries `known` to the auditor), or taken away.
     """
     for subject in world.subjects.values():
         if subject.restates:
             raise Finding(None, "erased-restated", "records were erased, and what is left was not stated")
     for index, tag in unread:
         gone = tag is not None and _is_gone(world.subjects[tag])
-        if not gone and not is_lost(index, world):
+        if gone:
+            continue
+        recovery = lost_in(index, world)
+        if recovery is None:
             raise Finding(index, "blob-missing", "the sealed details are missing")
+        if recovery not in known:
+            raise Finding(
+                recovery,
+                "recovery-unknown",
+                "details were lost with a database put back: if you know of it, say --recovered INDEX",
+            )
 
 
 def _is_gone(subject: Subject) -> bool:

@@ -1,9 +1,9 @@
 """Rules of a database that was put back, and of a log that continues one whose end was lost.
 
 Invariant: after a `log.recovered` nothing that its lost part began is in force: no consent, enrolment,
-request, waiting query, case, or party. What that part ended stays ended, for those leaves are in the log like
-all others. A log that continues another takes over its consents suspended, and nothing is answered under one
-before its citizen confirmed it.
+request, waiting query, case, or party; and no certificate of that part serves a second time. What that part
+ended stays ended, for those leaves are in the log like all others. A log that continues another takes over
+its consents suspended, and nothing is answered under one before its citizen confirmed it.
 """
 
 from __future__ import annotations
@@ -52,10 +52,13 @@ def apply_recovered(_: Leaf, body: LogRecovered, world: World) -> None:
     world.institutions = {name: party for name, party in world.institutions.items() if party.index < since}
     world.operators = {name: party for name, party in world.operators.items() if party.index < since}
     world.cases = {name: case for name, case in world.cases.items() if case.index < since}
-    world.certificates = {name: index for name, index in world.certificates.items() if index < since}
-    world.citizen_keys = {kid: index for kid, index in world.citizen_keys.items() if index < since}
+    ended = set[str]()
     for subject in world.subjects.values():
         subject.forget_keys(since)
+        ended |= {key.public.kid for key in subject.keys.values() if key.cause and key.public is not None}
+    world.citizen_keys = {
+        kid: index for kid, index in world.citizen_keys.items() if index < since or kid in ended
+    }
 
 
 def apply_carried(leaf: Leaf, body: ConsentCarried, world: World) -> None:
@@ -65,6 +68,6 @@ def apply_carried(leaf: Leaf, body: ConsentCarried, world: World) -> None:
     world.grants[leaf.index].suspended = leaf.index
 
 
-def is_lost(index: int, world: World) -> bool:
-    """Whether the details of a leaf were lost with the database that held them."""
-    return any(index in lost for lost in world.recovered)
+def lost_in(index: int, world: World) -> int | None:
+    """The index of the `log.recovered` that says that the details of a leaf were lost, if one does."""
+    return next((lost.stop for lost in reversed(world.recovered) if index in lost), None)

@@ -68,8 +68,8 @@ class Subject:
         return tuple(key.person for key in self.keys.values() if key.person is not None)
 
     def forget_keys(self, since: int) -> None:
-        """The keys that were enrolled from this leaf on were lost with the log's end."""
-        self.keys = {name: key for name, key in self.keys.items() if key.index < since}
+        """Keys that were enrolled from this leaf on were lost with the log's end; one that ended stays so."""
+        self.keys = {name: key for name, key in self.keys.items() if key.index < since or key.cause}
 
 
 @dataclass(slots=True)

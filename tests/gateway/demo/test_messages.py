@@ -44,6 +44,7 @@ def test_story_has_a_title_for_every_step() -> None:
         "import", "enrol", "request", "grant", "query", "beyond", "accesses", "withdraw", "again",
         "regulator", "insider", "export",
         "statute", "predicate", "checked",
+        "rotated", "lost", "erased", "certified", "restored",
     ]  # fmt: skip
 
 

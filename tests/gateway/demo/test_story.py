@@ -216,7 +216,7 @@ def test_each_edit_of_the_insider_is_caught_by_the_one_who_should(told: Tellings
 
 def test_every_printed_command_works_when_it_is_pasted(told: Tellings) -> None:
     pasted = (told.after_english, told.after_chinese, told.after_everything)
-    assert [len(after) for after in pasted] == [5, 4, 6]
+    assert [len(after) for after in pasted] == [5, 4, 7]
     (forged,) = [line for line in told.after_everything if "insider" in line]
     failed = {
         line: done.stderr
@@ -266,7 +266,7 @@ def test_story_is_told_in_chinese(told: Tellings) -> None:
 
 
 def test_steps_are_numbered_through(told: Tellings) -> None:
-    for text, steps in ((told.english, 7), (told.chinese, 7), (told.everything, 7 + 12 + 2 + 1)):
+    for text, steps in ((told.english, 7), (told.chinese, 7), (told.everything, 7 + 12 + 2 + 5 + 1)):
         numbers = re.findall(r"^ ?(\d+) ", text, re.MULTILINE)
         assert numbers == [str(number) for number in range(1, steps + 1)]
 
@@ -283,6 +283,38 @@ def test_chapters_tell_of_the_statute_and_of_the_yes_or_no(told: Tellings) -> No
         "导出的账本校验无误",
     ):
         assert said in plain
+
+
+def test_keys_are_replaced_while_every_query_is_answered(told: Tellings) -> None:
+    plain = "".join(told.everything.split())
+    counted = re.search(r"(\d+)次查询全部得到答复，无一失败。.*?：旧密钥(\d+)张，新密钥(\d+)张。", plain)
+    assert counted is not None
+    answered, before, after = map(int, counted.groups())
+    assert answered == before + after
+    assert min(before, after) >= 4
+
+
+def test_lost_key_ends_at_the_counter_and_an_old_database_does_not_undo_it(told: Tellings) -> None:
+    plain = "".join(told.everything.split())
+    for said in (
+        "凭两名柜台人员签署的指令，两份授权均告撤回",
+        "示范银行随即查询。被拒绝：授权已被撤回",
+        "72小时异议期满后，自",
+        "柜台撤回的授权依旧不能查询：授权已被撤回",
+    ):
+        assert said in plain
+    assert plain.count("网关拒绝启动：") == 2
+    assert not (told.home.path / "restored").exists()
+
+
+def test_erasure_is_held_by_a_case_and_then_certified_offline(told: Tellings) -> None:
+    plain = "".join(told.everything.split())
+    gone = re.search(r"不得删除。案件办结（第\d+条）。(\d+)条记录连同其密钥一并删除", plain)
+    assert gone is not None
+    assert f"网关这才证明：{gone[1]}条记录已从所有备份中消失" in plain
+    (check,) = [done for line, done in told.after_everything.items() if "verify-certificate" in line]
+    assert check.stdout.startswith("holds: erasure ")
+    assert f" of {gone[1]} records " in check.stdout
 
 
 def test_last_telling_stands_on_postgresql_with_two_workers(told: Tellings) -> None:

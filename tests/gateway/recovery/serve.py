@@ -12,8 +12,7 @@ from tests.gateway.world import World, serving
 
 @contextmanager
 def serving_elsewhere(world: World, house: House) -> Iterator[PublishingThread]:
-    """Serve a second house at the address of the world's own, which ends first; the world is its from now on.
-    """
+    """Serve a second house where the world's own was, which ends first; the world is its from now on."""
     world.server.shutdown()
     world.server.server_close()
     with serving(house) as (publishing, _server):

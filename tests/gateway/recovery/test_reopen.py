@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from tests.gateway.recovery.serve import serving_elsewhere
 from tests.gateway.world import OTHER_BANK, World
 
 NEXT = "localhost/log1"
+WAIT_MS = 72 * 3_600_000
+"""Every key waits, for it may have been revoked in the lost part."""
 
 
 @dataclass
@@ -95,6 +98,9 @@ def test_every_consent_waits_for_its_citizen(lost: Lost) -> None:
     world, house = lost.world, open_house(_next(lost), lost.world.clock)
     with serving_elsewhere(world, house):
         _repin(lost)
+        assert _reason(world.query(lost.live)) == "key-not-live"
+        assert _reason(lost.citizen.client.consent(lost.live)) == "key-not-live"
+        world.clock.offset += WAIT_MS
         assert _reason(world.query(lost.live)) == "consent-suspended"
         assert _reason(world.query(lost.withdrawn)) == "consent-suspended"
         world.confirm(lost.citizen, lost.live)
@@ -111,11 +117,10 @@ def test_every_consent_waits_for_its_citizen(lost: Lost) -> None:
 def test_an_auditor_verifies_the_new_log(
     lost: Lost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import json
-
     _reopened(lost)
     world, house = lost.world, open_house(_next(lost), lost.world.clock)
     with serving_elsewhere(world, house) as publishing:
+        world.clock.offset += WAIT_MS
         _repin(lost)
         world.confirm(lost.citizen, lost.live)
         assert isinstance(world.query(lost.live), Answer)
@@ -165,5 +170,3 @@ def _repin(lost: Lost) -> None:
 def _reason(reply: object) -> str:
     assert isinstance(reply, Refused), reply
     return reply.problem.name
-
-

@@ -1,4 +1,4 @@
-"""Restoring: only into what is empty, only with the custody it is of, and held against the newest checkpoint."""
+"""Restoring: into what is empty, with the custody it is of, and held against the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def taken(world: World, asked: Person, tmp_path: Path) -> Backup:
 
 def test_nothing_is_overwritten(world: World, taken: Backup, engine: str) -> None:
     size = kit.size(world.house)
-    with pytest.raises(NotReady, match="a server is running|nothing is overwritten|stands in that database"):
+    with pytest.raises(NotReady, match=r"nothing is overwritten|stands in that database"):
         restore_backup(world.house.settings, taken.path)
     assert kit.size(world.house) == size
 
@@ -54,7 +54,7 @@ def test_nothing_is_overwritten(world: World, taken: Backup, engine: str) -> Non
 def test_it_is_restored_once(world: World, taken: Backup, tmp_path: Path) -> None:
     with moved(world.house, tmp_path / "restored") as settings:
         restore_backup(settings, taken.path)
-        with pytest.raises(NotReady, match="nothing is overwritten|stands in that database"):
+        with pytest.raises(NotReady, match=r"nothing is overwritten|stands in that database"):
             restore_backup(settings, taken.path)
         house = open_house(settings, world.clock)
         assert kit.size(house) == taken.manifest.size
@@ -85,9 +85,12 @@ def test_another_custody_does_not_open_it(world: World, taken: Backup, tmp_path:
 
 
 def test_no_restore_while_a_server_runs(world: World, taken: Backup, tmp_path: Path) -> None:
-    with moved(world.house, tmp_path / "restored") as settings, sole_publisher(settings.home):
-        with pytest.raises(NotReady, match="a server is running"):
-            restore_backup(settings, taken.path)
+    with (
+        moved(world.house, tmp_path / "restored") as settings,
+        sole_publisher(settings.home),
+        pytest.raises(NotReady, match="a server is running"),
+    ):
+        restore_backup(settings, taken.path)
 
 
 def test_the_newest_checkpoint_that_anybody_kept_gives_an_old_backup_away(
@@ -159,8 +162,10 @@ def test_a_restore_cut_short_is_run_again(world: World, taken: Backup, tmp_path:
         shutil.rmtree(settings.log_dir)
         child = os.fork()
         if child == 0:
-            restore_backup(settings, taken.path, progress=lambda _some: os._exit(9))
-            os._exit(0)
+            try:
+                restore_backup(settings, taken.path, progress=lambda _some: os._exit(9))
+            finally:
+                os._exit(1)  # whatever happened, this is not the process that tests
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
         if settings.database_file is not None:  # the message says so: it is moved away first
             with pytest.raises(NotReady, match="move it away first"):
