@@ -15,6 +15,7 @@ CHAPTER ?= main
 DATABASE ?= sqlite
 ONCE ?=
 TESTS ?=
+ENGINES ?= usual
 ARGS ?=
 JOBS ?= auto
 
@@ -40,8 +41,8 @@ sandbox: venv ## a gateway with invented people in every state, to try a bank's 
 	@$(BIN)/chengxin --home .sandbox sandbox
 
 .PHONY: test
-test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process)
-	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS) $(TESTS)
+test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process, ENGINES=all)
+	@TEST_ENGINES='$(ENGINES)' $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS) $(or $(TESTS),--ignore=tests/runbooks)
 
 .PHONY: runbooks
 runbooks: venv ## follow every page of deploy/docs step by step, by its own commands

@@ -37,6 +37,11 @@ def pytest_unconfigure() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """End by saying what was skipped, why, and so how to enable it."""
+    if os.environ.get("TEST_ENGINES") != "all":
+        terminalreporter.section("left out, and how to run it")
+        terminalreporter.line(
+            "      rotation, erasure, events, notices, recovery on PostgreSQL: make test ENGINES=all"
+        )
     reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

@@ -120,11 +120,11 @@ def data(state: State, everybody: bool, subject_of: Path | None, as_json: bool) 
 
 
 @click.command("destroy-epoch", short_help="Destroy the key of a closed epoch.")
-@click.argument("number", type=click.IntRange(min=1), metavar="EPOCH")
+@click.argument("epoch", type=click.IntRange(min=1))
 @click.option("--yes", is_flag=True, help="Do not ask: this cannot be undone.")
 @json_option
 @pass_state
-def destroy(state: State, number: int, yes: bool, as_json: bool) -> None:
+def destroy(state: State, epoch: int, yes: bool, as_json: bool) -> None:
     """Destroy the key of EPOCH, which a rotation has closed. What was erased under it is then gone for good.
 
     Refused while anything needs it, or while a copy of it is not attested as destroyed.
@@ -134,13 +134,13 @@ def destroy(state: State, number: int, yes: bool, as_json: bool) -> None:
     """
     from gateway.rotation.destroy import destroy_epoch
 
-    confirm(f"destroy the key of epoch {number}? this cannot be undone", yes=yes)
+    confirm(f"destroy the key of epoch {epoch}? this cannot be undone", yes=yes)
     with opened(state) as house:
-        index = destroy_epoch(house, number)
+        index = destroy_epoch(house, epoch)
     if as_json:
-        show_json({"epoch": number, "index": index})
+        show_json({"epoch": epoch, "index": index})
     else:
-        click.echo(f"the key of epoch {number} is destroyed (index {index})")
+        click.echo(f"the key of epoch {epoch} is destroyed (index {index})")
 
 
 @click.group(short_help="Keys wrapped anew, for an old database.")

@@ -127,6 +127,8 @@ def _leaves(
             opener.announce(index, leaf.body)
         if wanted.wants(leaf):
             yield leaf, None if opener is None else opener.open(index, leaf)
+    if opener is not None and opener.unread:
+        note(f"note: {len(opener.unread)} sealed details are missing here: erased, lost, or left out")
     if opener is not None and opener.not_ours:
         note(f"note: {opener.not_ours} sealed details were not sealed to this regulator")
 

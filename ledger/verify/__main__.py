@@ -81,10 +81,9 @@ def _scope(summary: Summary) -> dict[str, list[str]]:
     missing = []
     if summary.deferred:
         missing.append(f"{summary.deferred} deferred statutory queries: their persons are not told yet")
-    missing += [
-        f"documents behind entries {part.start} to {part.stop - 1}: a database was put back, what they began "
-        "is void"
-        for part in summary.recovered
+    checked += [
+        f"nothing is in force that entries {first} to {end - 1} began: a database was put back"
+        for first, end in summary.recovered
     ]
     if summary.lost:
         missing.append(f"{summary.lost} sealed details that are gone, erased or lost, and what rests on them")

@@ -61,8 +61,8 @@ class Trust:
 class Summary:
     """What was found in order. `root` is hex; `opened` and `not_ours` count sealed details, None without a
     key; `kept` counts the earlier checkpoints that the log continues, `deferred` the statutory queries that
-    their persons are not told of yet. `recovered` are the leaves that came back to a database that was put
-    back, `lost` the sealed details that are missing, of those and of persons who were erased.
+    their persons are not told of yet. `recovered` are the leaves (first, end) that came back to a database
+    put back, `lost` the sealed details that are missing, of those and of persons who were erased.
     """
 
     origin: str
@@ -74,7 +74,7 @@ class Summary:
     not_ours: int | None
     kept: int
     deferred: int
-    recovered: tuple[range, ...] = ()
+    recovered: tuple[tuple[int, int], ...] = ()
     lost: int = 0
 
 
@@ -121,7 +121,7 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
         not_ours=None if opener is None else opener.not_ours,
         kept=len(trust.kept),
         deferred=len(world.deferred),
-        recovered=tuple(world.recovered),
+        recovered=tuple((part.start, part.stop) for part in world.recovered),
         lost=0 if opener is None else len(opener.unread),
     )
 

@@ -208,12 +208,13 @@ def test_a_look_up_that_returns_early_for_an_absent_consent_is_detected(
 ) -> None:
     thorough = lookup._find
 
-    def hasty(house: Any, conn: sa.Connection, query: Any, signer: Any) -> Found:
+    def hasty(house: Any, conn: sa.Connection, query: Any, signer: Any, rekeyed: int) -> Found:
         there = conn.scalar(sa.select(grants.c.consent).where(grants.c.consent == query.consent_id))
         if there is not None:
-            return thorough(house, conn, query, signer)
+            return thorough(house, conn, query, signer, rekeyed)
         decoy = house.decoy
-        return Found(house.random(16), decoy.subject, decoy.consent, None, b"", 0, None, False, None)
+        nobody = (decoy.subject, decoy.consent, None, b"", 0, None, False, None)
+        return Found(house.random(16), *nobody, rekeyed=rekeyed)
 
     monkeypatch.setattr(lookup, "_find", hasty)
     cases = [c.query(world, make(world), {}) for make in (c.absent, c.anothers)]

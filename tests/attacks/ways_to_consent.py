@@ -204,7 +204,7 @@ def consent_of_a_key_not_yet_effective(insider: Insider) -> Found:
     papers = insider.papers() | body | {"certificate": parse_canonical(later.certificate)}
     papers["commitment_salt"] = insider.commitment_salt(number)
     entry = insider.append("consent.granted", granted_leaf(papers), number, details=papers)
-    return entry.index, "consent-key"
+    return entry.index, "key-waited"
 
 
 def _honest_consent_says(insider: Insider, **said: Any) -> Found:

@@ -69,7 +69,9 @@ def registrars_second_key(insider: Insider) -> Found:
 def officers_of_ones_own(insider: Insider) -> Found:
     """Officers' certificates signed by the insider, in the honest registrar's name."""
     insider.believe_every_certificate()
-    return _enrol_and_harvest(insider, new_registrar(), REGISTRAR), "certificate"
+    rogue = new_registrar()
+    insider.world.house.registrars[REGISTRAR, rogue.key.kid] = parse_public_jwk(rogue.key.jwk)
+    return _enrol_and_harvest(insider, rogue, REGISTRAR), "certificate"
 
 
 def officers_certificates_lifted(insider: Insider) -> Found:
@@ -133,8 +135,8 @@ def accomplices_consent(insider: Insider) -> str:
 
 
 def second_key_for_anna(insider: Insider) -> Found:
-    """A second certificate, honest too, on the tag of somebody who has a live key."""
-    return insider.append_enrolment(_second_certificate(insider)[0], ANNA), "one-live-key"
+    """A second certificate, honest too, that does not wait as a further key must."""
+    return insider.append_enrolment(_second_certificate(insider)[0], ANNA), "certificate-waits"
 
 
 def second_key_for_anna_without_a_leaf(insider: Insider) -> Found:

@@ -1,5 +1,6 @@
 """Fixtures of the gateway's tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,27 +16,25 @@ ON_BOTH = {
     "people",
     "institutions",
     "records",
-    "rotation",
-    "erasure",
     "test_house.py",
     "test_rows.py",
-    "events",
-    "notices",
     "test_leaf_types.py",
     "test_publishing.py",
     "test_upgrade.py",
     "test_policies.py",
     "test_news.py",
     "test_heads.py",
-    "recovery",
 }
 """Folders and modules whose houses stand on SQLite and on PostgreSQL: what reads and writes the database."""
+IN_FULL = {"rotation", "erasure", "events", "notices", "recovery"}
+"""The same, on PostgreSQL only where TEST_ENGINES=all: on a build machine, and for whoever has the time."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test of these that uses `engine`, itself or through `world`, runs once on every engine."""
     place = Path(metafunc.module.__file__).relative_to(HERE).parts[0]
-    if "engine" in metafunc.fixturenames and place in ON_BOTH:
+    both = ON_BOTH | (IN_FULL if os.environ.get("TEST_ENGINES") == "all" else set())
+    if "engine" in metafunc.fixturenames and place in both:
         metafunc.parametrize("engine", databases.ENGINES, indirect=True, scope="module")
 
 

@@ -67,6 +67,8 @@ NOT_YET = {"log.closed": "no command closes a log; tests/ledger replays one"}
 ELSEWHERE = {
     "log.recovered": "tests/gateway/recovery",
     "consent.carried": "tests/gateway/recovery",
+    "key.rotated": "tests/gateway/rotation",
+    "key.revoked": "tests/gateway/rotation",
     "key.index": "tests/gateway/rotation",
     "key.data": "tests/gateway/rotation",
     "key.backup": "tests/gateway/erasure",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
+
+import structlog
 
 from gateway.config import load_settings
 from gateway.erasure.due import erase_due
@@ -18,5 +21,6 @@ def tell(done: int) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     erase_due(open_house(load_settings(Path(sys.argv[1]))), tell)
     sys.stdout.write("ended\n")

@@ -30,6 +30,14 @@ ROUTES = {
     ("POST", "/v1/queries/<uuid:query_id>/approval"): Guard.OPERATOR,
     ("GET", "/v1/me/report"): Guard.CITIZEN,
     ("GET", "/v1/me/accesses"): Guard.CITIZEN,
+    ("GET", "/v1/me/keys"): Guard.CITIZEN,
+    ("GET", "/v1/me/contact"): Guard.CITIZEN,
+    ("PUT", "/v1/me/contact"): Guard.CITIZEN,
+    ("DELETE", "/v1/me/contact"): Guard.CITIZEN,
+    ("GET", "/v1/events"): Guard.OPERATOR,
+    ("POST", "/v1/resumptions"): Guard.PROOF,
+    ("POST", "/v1/keys/revocations"): Guard.PROOF,
+    ("POST", "/v1/counter/consents"): Guard.PROOF,
     ("GET", "/v1/ledger/proofs/<int:index>"): Guard.PUBLIC,
     ("GET", "/ledger/checkpoint"): Guard.PUBLIC,
     ("GET", "/ledger/tile/<path:path>"): Guard.PUBLIC,
@@ -43,6 +51,8 @@ ROUTES = {
     ("GET", "/docs"): Guard.PUBLIC,
     ("GET", "/docs.css"): Guard.PUBLIC,
 }
+READ = {"POST", "PUT"}
+"""Methods whose requests have a body."""
 SIGNED = {Guard.OPERATOR, Guard.CITIZEN, Guard.PARTY}
 
 
@@ -80,7 +90,7 @@ def test_the_routes_and_their_guards_are_exactly_these(shared: World) -> None:
 
 @pytest.mark.parametrize(("method", "rule"), [route for route, guard in ROUTES.items() if guard in SIGNED])
 def test_an_unsigned_request_to_a_guarded_route_is_401(shared: World, method: str, rule: str) -> None:
-    content = {"content": b"{}", "headers": {"Content-Type": kit.JSON}} if method == "POST" else {}
+    content = {"content": b"{}", "headers": {"Content-Type": kit.JSON}} if method in READ else {}
     reply = httpx.request(method, shared.url + path_of(rule), **content)
     kit.check_problem(reply, 401, "not-signed")
     assert reply.headers["WWW-Authenticate"]
@@ -89,7 +99,7 @@ def test_an_unsigned_request_to_a_guarded_route_is_401(shared: World, method: st
 @pytest.mark.parametrize(("method", "rule"), [route for route, guard in ROUTES.items() if guard in SIGNED])
 def test_a_key_of_nobodys_is_401_everywhere(shared: World, method: str, rule: str) -> None:
     before = kit.size(shared.house)
-    body = {"any": "thing"} if method == "POST" else None
+    body = {"any": "thing"} if method in READ else None
     for tag in (TAG_INSTITUTION, "chengxin-citizen"):
         reply = kit.prepare(shared, fresh_key(), method, path_of(rule), body, tag=tag).send()
         assert reply.status_code == 401

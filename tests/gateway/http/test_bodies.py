@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.consents.bodies import ConsentRequest
+from gateway.consents.bodies import ConsentRequest, Signed
 from gateway.http.app import MAX_BODY
 from gateway.http.wire import RULES
+from gateway.notices.contacts import ContactBody
 from gateway.query.request import Query
 from tests.gateway import kit
 from tests.gateway.world import World, new_world
@@ -96,7 +97,7 @@ def test_a_body_that_is_wrong_is_told_where_and_by_what_rule(
 
 def test_what_a_shape_says_of_itself_has_a_rule() -> None:
     """A new rule of a shape is told to the client, not lost."""
-    sources = [inspect.getsource(shape) for shape in (Query, ConsentRequest)]
+    sources = [inspect.getsource(shape) for shape in (Query, ConsentRequest, Signed, ContactBody)]
     said = {text for source in sources for text in re.findall(r'raise ValueError\("(.+?)"\)', source)}
     assert said == RULES.keys()
 

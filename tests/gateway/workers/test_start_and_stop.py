@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.signers import log_keys
 from ledger.publish import read_note
 from tests.gateway import kit
 from tests.gateway.workers.served import Town, send, start, town
@@ -35,7 +36,9 @@ def test_a_spent_nonce_is_spent_after_a_restart(stopped: Town) -> None:
     assert server.stop() == 0
     assert server.state() is None
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
-    served = read_note(world.house.settings.log_dir / "checkpoint", world.bank().pins.vkey)
+    with world.house.read() as conn:
+        keys = log_keys(world.house, conn)
+    served = read_note(world.house.settings.log_dir / "checkpoint", keys)
     assert served is not None
     assert served.checkpoint.size == kit.size(world.house)
 

@@ -50,7 +50,7 @@ def test_details_are_missing_only_of_what_was_lost(lost: str, rule: str | None, 
     trust = Trust(parse_vkey(story.vkey), None, OVERSEER.private, recoveries=known)
     if rule is None:
         summary = audit(export, trust)
-        assert (summary.lost, summary.recovered[0].stop) == (1, story.index("recovered"))
+        assert (summary.lost, summary.recovered[0][1]) == (1, story.index("recovered"))
         trust = Trust(parse_vkey(story.vkey), None, OVERSEER.private)
         rule = "recovery-unknown"
     with pytest.raises(Finding) as found:
