@@ -127,4 +127,7 @@ def test_old_shares_open_nothing_that_was_copied_after_the_root_was_replaced(
     with pytest.raises(BadShare):
         restore_custody(place, stolen, word, None, os.urandom, LEAST)
     assert restore_custody(tmp_path / "c", stolen, word, before, os.urandom, LEAST)  # hence it is destroyed
-    assert kit.size(world.reopen()) == kit.size(house)
+    again = world.reopen()
+    assert kit.size(again) == kit.size(house)
+    again.engine.dispose()
+    again.custody.close()
