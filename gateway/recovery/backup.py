@@ -149,6 +149,10 @@ def read_backup(path: Path) -> Backup:
             raise NotReady(f"{file} is missing: this backup is not whole")
         if _described(file) != said:
             raise NotReady(f"{file} is not what was backed up: take another backup")
+    known = {path / MANIFEST, *(path / name for name in manifest.files)}
+    for file in path.rglob("*"):
+        if file.is_symlink() or (not file.is_dir() and file not in known):
+            raise NotReady(f"{file} was not backed up, and nothing is restored beside what was: remove it")
     return Backup(path, manifest)
 
 

@@ -134,7 +134,18 @@ def _points_outside(path: Path) -> None:
     (path.parent / "elsewhere").write_bytes(b"x")
 
 
+def _adds(path: Path) -> None:
+    """A tile more than the log had: what is restored would begin with it."""
+    (path / "log" / "tile" / "0" / "999").write_bytes(bytes(32))
+
+
+def _links(path: Path) -> None:
+    (path / "log" / "tile" / "0" / "998").symlink_to("/etc/hostname")
+
+
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a file was added": (_adds, "was not backed up"),
+    "a link was added": (_links, "was not backed up"),
     "a byte was changed": (_damage, "is not what was backed up"),
     "a tile is gone": (_lose, "is missing"),
     "no manifest": (lambda path: (path / MANIFEST).unlink(), "holds no backup"),
