@@ -28,7 +28,7 @@ NEEDS = {
 
 @contextmanager
 def surroundings(text: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a page: PATH, HOME, free ports; a PostgreSQL of its own where the page speaks of it."""
+    """The environment of a page: PATH, HOME, free ports; a PostgreSQL of its own where it speaks of one."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
