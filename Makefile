@@ -16,8 +16,12 @@ DATABASE ?= sqlite
 ONCE ?=
 TESTS ?=
 ENGINES ?= usual
+BENCH_QUICK ?=
+BENCH_LEAVES ?=
 ARGS ?=
 JOBS ?= auto
+FUZZ_SECONDS ?= 60
+FUZZ ?=
 
 .PHONY: help
 help: ## list the targets
@@ -44,9 +48,22 @@ sandbox: venv ## a gateway with invented people in every state, to try a bank's 
 test: venv ## all tests (TESTS=tests/keys, ARGS='-x -k withdrawal', JOBS=0 for one process, ENGINES=all)
 	@TEST_ENGINES='$(ENGINES)' $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS) $(or $(TESTS),--ignore=tests/runbooks)
 
+.PHONY: fuzz
+fuzz: venv ## fuzz the parsers by coverage (FUZZ_SECONDS=60 for each kind, FUZZ=note for one of them)
+	@set -e; for target in $(or $(FUZZ),document certificate proof note tile signature); do \
+		$(BIN)/python -m tests.fuzz.longer "$$target" '$(FUZZ_SECONDS)'; done
+
+.PHONY: soak
+soak: venv ## ten minutes at full load while workers, PostgreSQL and connections are killed (SOAK_SECONDS=600, SOAK_SEED=)
+	@$(BIN)/python -m tests.faults.soak
+
 .PHONY: runbooks
 runbooks: venv ## follow every page of deploy/docs step by step, by its own commands
 	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(ARGS) tests/runbooks
+
+.PHONY: bench
+bench: venv ## measure everything beside four opponents, in about ten minutes (BENCH_QUICK=1, BENCH_LEAVES=10000000)
+	@BENCH_QUICK='$(BENCH_QUICK)' BENCH_LEAVES='$(BENCH_LEAVES)' $(BIN)/python -m tests.bench
 
 .PHONY: coverage
 coverage: venv ## the tests again, with a report of the lines they never reach
@@ -90,5 +107,5 @@ wheel: venv ## build the wheel into dist/
 .PHONY: clean
 clean: ## remove what make made here, .demo/ too (stop its server first)
 	@rm -rf .venv .lock-tools .demo .sandbox build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
-		.mypy_cache .pytest_cache .ruff_cache
+		.fuzz .mypy_cache .pytest_cache .ruff_cache
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

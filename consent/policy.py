@@ -182,7 +182,7 @@ def read_tables(texts: str | Iterable[str], *, demo: bool) -> dict[str, Any]:
     for text in [texts] if isinstance(texts, str) else texts:
         try:
             read = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as refused:
+        except (ValueError, RecursionError) as refused:  # tomllib's own, or a long integer, or deep nesting
             raise MalformedPolicy(f"not TOML: {refused}") from refused
         if read.keys() & tables.keys():
             raise MalformedPolicy("a table stands in two texts, or is not the text's to set")

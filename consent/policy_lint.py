@@ -86,7 +86,7 @@ def _read(texts: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:
     for name, text in texts.items():
         try:
             read = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as refused:
+        except (ValueError, RecursionError) as refused:  # tomllib's own, or a long integer, or deep nesting
             found.append(Finding(name, f"not TOML: {refused}", "error"))
             continue
         for table, value in read.items():

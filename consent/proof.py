@@ -142,7 +142,12 @@ def parse_proof(stored: str) -> Proof:
 
     Raises MalformedDocument.
     """
-    return parse_kept(stored.encode()) if stored.startswith("{") else stored
+    if not stored.startswith("{"):
+        return stored
+    try:
+        return parse_kept(stored.encode())
+    except UnicodeEncodeError:
+        raise MalformedDocument("a proof is UTF-8") from None
 
 
 def format_proof(proof: Proof) -> str:

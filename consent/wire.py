@@ -80,7 +80,7 @@ def from_members(members: Any, kind: type[D]) -> D:
             if name in read:
                 read[name] = parse_instant(read[name])
         document = msgspec.convert(read, kind)
-    except (msgspec.ValidationError, KeysError, TypeError):
+    except (msgspec.ValidationError, KeysError, TypeError, UnicodeEncodeError):
         # No cause: msgspec quotes values in some of its messages.
         raise MalformedDocument(f"{kind.__name__}: a member is missing, unknown or out of form") from None
     if _builtins(document) != members:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from gateway.errors import GatewayError
 from gateway.settings import DEFAULT_HOME, PREFIX, Settings
@@ -48,6 +48,21 @@ class SettingRow(NamedTuple):
     description: str
 
 
+class _Given(Settings):
+    """`Settings` made of what they are given, and of nothing else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def load_settings(home: Path | None = None) -> Settings:
     """The settings in force: `home` (the option --home), then the environment, the TOML file, the defaults.
 
@@ -61,12 +76,13 @@ def load_settings(home: Path | None = None) -> Settings:
     file = Path(named).expanduser() if named else _home(home, in_environ) / CONFIG_NAME
     in_file = _read_toml(file) if named or file.exists() else {}
 
-    settings = _reading(in_file, environ=True)
-    wrong = list(_unknown_variables(in_environ))
+    wrong = [*_unknown_variables(in_environ), *_unknown_keys(in_file, file)]
     if "home" in in_file and not named:
         wrong.append(f"home in {file}: this file was found through home, which cannot be set in it")
     try:
-        chosen = settings(home=home) if home is not None else settings()
+        known = {key: value for key, value in in_file.items() if key in Settings.model_fields}
+        first = {} if home is None else {"home": home}
+        chosen = _Given(**{**known, **EnvSettingsSource(Settings)(), **first})
     except ValidationError as error:
         wrong.extend(_explain(error, in_environ, file))
     if wrong:
@@ -82,7 +98,7 @@ def config_file(home: Path | None) -> Path:
 
 def settings_table() -> list[SettingRow]:
     """Every setting, in the order of `Settings`; paths in the defaults are shown from `<home>`."""
-    defaults = _reading({}, environ=False)(home=Path("/<home>"))
+    defaults = _Given(home=Path("/<home>"))
     rows = [
         SettingRow("", CONFIG_VARIABLE, f"<home>/{CONFIG_NAME}", "The TOML file that holds the settings.")
     ]
@@ -100,25 +116,6 @@ def format_setting(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
-
-
-def _reading(in_file: dict[str, Any], *, environ: bool) -> type[Settings]:
-    """`Settings` that take what the caller hands over, then the environment if `environ`, then `in_file`."""
-
-    class Chosen(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            file_settings = InitSettingsSource(settings_cls, in_file)
-            return (init_settings, env_settings, file_settings) if environ else (init_settings, file_settings)
-
-    return Chosen
 
 
 def format_config(values: Mapping[str, str | int | Path | tuple[str, ...]]) -> str:
@@ -148,7 +145,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{file}: the settings file cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a long integer, deep nesting
         raise SettingsError(f"{file}: not a TOML file ({error})") from None
 
 
@@ -158,6 +155,13 @@ def _unknown_variables(in_environ: Mapping[str, str]) -> Iterator[str]:
         yield f"{name} in the environment: no such setting{_meant(name, known)}"
 
 
+def _unknown_keys(in_file: Mapping[str, Any], file: Path) -> Iterator[str]:
+    known = set(Settings.model_fields)
+    for name in in_file:
+        if name not in known:
+            yield f"{name} in {file}: no such setting{_meant(name, known)}"
+
+
 def _explain(error: ValidationError, in_environ: Mapping[str, str], file: Path) -> Iterator[str]:
     """One line for each thing pydantic found, by key and place. The value is left out: it may be a secret."""
     for found in error.errors(include_url=False, include_input=False, include_context=False):
@@ -165,8 +169,6 @@ def _explain(error: ValidationError, in_environ: Mapping[str, str], file: Path) 
         variable = PREFIX + key.upper()
         place = f"{variable} in the environment" if in_environ.get(variable) else f"{key} in {file}"
         match found["type"]:
-            case "extra_forbidden":
-                yield f"{place}: no such setting{_meant(key, set(Settings.model_fields))}"
             case "default_factory_not_called":
                 continue  # follows from another error, which has its own line
             case _:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def migrate_on(engine: sa.Engine, revision: str = "head") -> None:
         command.upgrade(config, revision)
 
 
+@cache
 def newest_revision() -> str:
     """The revision that this release works on."""
     with _alembic() as config:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -30,12 +31,15 @@ from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
 from gateway.logs import carrying
 from gateway.news import News, news_since
+from gateway.query.known import Known
+from gateway.query.lookup import find_batch
 from gateway.receipts import Receipts
 from gateway.rotation.epochs import Epochs, enter, read_epochs
 from gateway.rotation.versions import forget_gone
 from gateway.sealing import SealingKey, new_sealing_key
 from gateway.signers import receipts_of
 from gateway.transaction import Nonce, Transaction
+from gateway.verified import Verified
 from keys.custody import Custody
 from keys.fields import field_key_id
 from keys.signing import PublicKey, Random
@@ -84,16 +88,21 @@ class House:
     evidence: EvidenceCache
     receipts: Receipts
     registrars: dict[tuple[str, str], PublicKey] = field(default_factory=dict)
+    operators: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # keyid -> who, of whom, jwk
     shard: int = SHARD
     sealing: SealingKey | None = None
     seen: Head | None = None
     epochs: Epochs = field(default_factory=Epochs)
     said_of_epochs: Epochs = field(default_factory=Epochs)
     rekeyed: int = 0  # how often data keys were replaced, as far as this process knows
+    known: Known = field(default_factory=Known)
+    whole: Verified = field(default_factory=Verified)  # persons' records, found whole
     lane: Lane = field(init=False)
+    finding: Lane = field(init=False)
 
     def __post_init__(self) -> None:
         self.lane = Lane(self._carry, self.settings.batch_limit)
+        self.finding = Lane(partial(find_batch, self), self.settings.batch_limit, "query.find")
 
     @property
     def policy_hash(self) -> str:
@@ -130,7 +139,16 @@ class House:
             conn.commit()
 
     def _carry(self, batch: Sequence[Slot[Any, Any]]) -> None:
-        """Carry a batch: lock the head, do its work under the policy in force, commit."""
+        """Carry a batch: lock the head, do its work under the policy in force, commit.
+
+        An act that meets a lost connection fails by itself; the batch that shared it cannot go on either.
+        """
+        try:
+            self._carry_out(batch)
+        except sa.exc.PendingRollbackError as error:
+            raise LedgerUnavailable("the connection to the database was lost") from error
+
+    def _carry_out(self, batch: Sequence[Slot[Any, Any]]) -> None:
         metrics.BATCH.observe(len(batch))
         said_of = carrying([slot.request for slot in batch])
         with said_of, tracing.span("ledger.commit"), db.writing(self.engine) as conn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,7 +18,7 @@ from gateway.tables import data_keys
 from keys.custody import Custody
 from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
 from keys.errors import KeysError
-from keys.fields import Place, open_field, seal_field
+from keys.fields import FieldKey
 from keys.signing import Random
 
 SCHEMA = 1
@@ -25,6 +26,7 @@ VERSION = 1
 LINK = "link"
 IDENTITY = "identity"
 
+ALL_OF = sa.select(data_keys).where(data_keys.c.subject == sa.bindparam("of"))
 OF_SUBJECT = sa.select(data_keys).where(
     data_keys.c.subject == sa.bindparam("of"), data_keys.c.klass.in_(sa.bindparam("klasses", expanding=True))
 )
@@ -38,19 +40,26 @@ class DataKey:
     key: bytes = field(repr=False)
     version: int
     random: Random
+    _fields: FieldKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fields", FieldKey(self.key, self.version, self.subject, SCHEMA))
 
     def seal(self, table: str, column: str, row: bytes, plaintext: bytes) -> bytes:
         """Encrypt one field, bound to table, column, row and subject."""
-        place = Place(table, column, row, self.subject, SCHEMA)
-        return seal_field(self.key, self.version, plaintext, place, self.random)
+        return self._fields.seal(table, column, row, plaintext, self.random)
 
     def open(self, table: str, column: str, row: bytes, blob: bytes) -> bytes:
         """Decrypt one field; `EvidenceBroken` when it is damaged or stands in another place."""
-        place = Place(table, column, row, self.subject, SCHEMA)
         try:
-            return open_field(self.key, self.version, blob, place)
+            return self._fields.open(table, column, row, blob)
         except KeysError as error:
             raise EvidenceBroken("a stored field does not open in its place") from error
+
+
+def wrapped_of(conn: sa.Connection, subject: bytes) -> dict[str, sa.Row[Any]]:
+    """The wrapped data keys of one subject, by class."""
+    return {row.klass: row for row in conn.execute(ALL_OF, {"of": subject})}
 
 
 @dataclass(frozen=True, slots=True)

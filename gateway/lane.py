@@ -37,9 +37,16 @@ class Slot(Generic[P, R]):
 class Lane:
     """A queue with one leader at a time; `carry` runs a batch in one transaction, fills in its outcomes."""
 
-    def __init__(self, carry: Callable[[Sequence[Slot[Any, Any]]], None], limit: int) -> None:
+    def __init__(
+        self,
+        carry: Callable[[Sequence[Slot[Any, Any]]], None],
+        limit: int,
+        span: tracing.Part = "ledger.wait",
+    ) -> None:
+        """`span` names what a request does while its work waits and is carried."""
         self._carry = carry
         self._limit = limit
+        self._span: tracing.Part = span
         self._lock = threading.Lock()
         self._waiting: deque[Slot[Any, Any]] = deque()
         self._led = False
@@ -51,7 +58,7 @@ class Lane:
             self._waiting.append(slot)
             leads = not self._led
             self._led = True
-        with tracing.span("ledger.wait"):
+        with tracing.span(self._span):
             if not leads:
                 slot.woken.wait()  # woken with an outcome, or to lead
             if not slot.done:

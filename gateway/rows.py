@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from gateway.errors import EvidenceBroken
 from keys.custody import Custody
 from keys.fields import length_prefixed
+from ledger.sets import Both, both
 from ledger.tables import ledger_leaves
 
 ROW_KEY = "rows-1"
@@ -61,8 +62,8 @@ def read_evident(
 
     Each comes with `leaf_hash` of the leaf it names and `latest`, the index of the newest leaf about it.
     """
-    found = conn.execute(_select(table, column, shard), {"wanted": sorted(set(values))})
-    return [dict(row) for row in found.mappings()]
+    found = conn.execute(_select(table, column, shard).on(conn), {"wanted": sorted(set(values))})
+    return [dict(row) for row in found.mappings().all()]
 
 
 def read_named(
@@ -89,7 +90,7 @@ def _name(table: sa.Table, row: Mapping[str, Any]) -> str:
 
 
 @cache
-def _select(table: sa.Table, column: str, shard: int) -> sa.Select[Any]:
+def _select(table: sa.Table, column: str, shard: int) -> Both:
     """The statement of `read_evident`. Built once: building it costs more than running it."""
     leaf, newer = ledger_leaves.alias("leaf"), ledger_leaves.alias("newer")
     name: sa.ColumnElement[str] = sa.literal(f"{table.name}:")
@@ -103,12 +104,13 @@ def _select(table: sa.Table, column: str, shard: int) -> sa.Select[Any]:
     changed = table.c.changed_index
     # A row of an earlier log, which was given up, stays with it: nothing here speaks of it.
     ours = table.c.shard >= shard if "shard" in table.c else sa.true()
-    return (
+    rows = (
         sa.select(table, leaf.c.leaf_hash.label("leaf_hash"), latest.label("latest"))
         .select_from(table.outerjoin(leaf, sa.and_(leaf.c.shard == shard, leaf.c.idx == changed)))
-        .where(table.c[column].in_(sa.bindparam("wanted", expanding=True)), ours)
+        .where(ours)
         .order_by(changed)
     )
+    return both(lambda among: rows.where(among(table.c[column], "wanted")))
 
 
 def is_evident(custody: Custody, table: sa.Table, row: Mapping[str, Any]) -> bool:
@@ -132,14 +134,22 @@ def _encode(table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> bytes:
 
     The later columns stand last, so that no two rows give the same parts.
     """
-    parts = [table.name.encode(), leaf_hash]
-    for column in table.columns:
-        if column.info.get("later"):
-            value = row.get(column.name)
-            parts += () if value is None else (column.name.encode(), _bytes(value))
-        elif column.name != "mac":
-            parts.append(_bytes(row[column.name]))
+    name, first, later = _columns(table)
+    parts = [name, leaf_hash, *[_bytes(row[column]) for column in first]]
+    for column, called in later:
+        value = row.get(column)
+        if value is not None:
+            parts += (called, _bytes(value))
     return length_prefixed(*parts)
+
+
+@cache
+def _columns(table: sa.Table) -> tuple[bytes, tuple[str, ...], tuple[tuple[str, bytes], ...]]:
+    """The table's name; its columns but for the MAC; those that came later, with their names as bytes."""
+    names = [column.name for column in table.columns if column.name != "mac"]
+    later = [column.name for column in table.columns if column.info.get("later")]
+    first = tuple(name for name in names if name not in later)
+    return table.name.encode(), first, tuple((name, name.encode()) for name in later)
 
 
 def _bytes(value: object) -> bytes:
@@ -147,17 +157,13 @@ def _bytes(value: object) -> bytes:
 
     What no column holds (SQLite keeps a fraction where an integer belongs) encodes as nothing we ever signed.
     """
-    match value:
-        case bytes():
-            return b"b" + value
-        case str():
-            return b"s" + value.encode()
-        case int():
-            return b"i" + value.to_bytes(8, "big", signed=True)
-        case None:
-            return b"n"
-        case _:
-            return b"?"
+    if isinstance(value, bytes):
+        return b"b" + value
+    if isinstance(value, str):
+        return b"s" + value.encode()
+    if isinstance(value, int):
+        return b"i" + value.to_bytes(8, "big", signed=True)
+    return b"n" if value is None else b"?"
 
 
 def columns_of(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any
+import sys
+from typing import Any, Final
 
 import structlog
 from gunicorn.app.base import BaseApplication
@@ -33,6 +34,9 @@ from gateway.stock import take_stock
 from ledger.files import write_atomic
 
 STATE_FILE = "server.json"
+SWITCH_S: Final = 0.0005
+"""How long a thread may compute while another waits to go on (s), a tenth of Python's own: whoever holds the
+head's lock comes back from the database some twenty times, and waits for its turn each time."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +56,7 @@ class Worker:
 
     def start(self) -> None:
         """Publish, keep house once, start the threads."""
+        sys.setswitchinterval(SWITCH_S)
         self.publishing.publish_now()
         self.publishing.start()
         self.housekeeping.start()

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         description="Addresses to listen on, separated by commas; localhost means 127.0.0.1 and ::1.",
     )
     metrics_port: int = Field(9460, ge=1, le=65535, description="TCP port of /metrics, on loopback only.")
-    threads: int = Field(16, ge=1, le=256, description="Threads that serve requests (gunicorn gthread).")
+    threads: int = Field(64, ge=1, le=256, description="Threads that serve requests (gunicorn gthread).")
     workers: int = Field(
         1, ge=1, le=64, description="Worker processes that serve requests; more than 1 only on PostgreSQL."
     )

@@ -84,6 +84,11 @@ class RequestSpan:
         context.detach(self.token)
 
 
+def is_on() -> bool:
+    """Whether this process traces."""
+    return _STATE.tracer is not None
+
+
 def start(settings: Settings) -> None:
     """Trace what this process does, if the settings name a collector. In a worker: after the fork.
 

@@ -22,16 +22,20 @@ from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
 from keys.instant import parse_instant
+from ledger import sets
 from ledger.entries import parse_leaf
 from ledger.log import Appender, Draft, Entry, Head
+from ledger.sets import both
 from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
     from gateway.house import House
 
 # Built once: building a statement costs more than running it.
-SPENT = sa.select(request_nonces.c.key, request_nonces.c.nonce).where(
-    sa.tuple_(request_nonces.c.key, request_nonces.c.nonce).in_(sa.bindparam("pairs", expanding=True))
+SPENT = both(
+    lambda among: sa.select(request_nonces.c.key, request_nonces.c.nonce).where(
+        among((request_nonces.c.key, request_nonces.c.nonce), "spent")
+    )
 )
 
 
@@ -120,24 +124,26 @@ class Transaction:
         return Entry(index, row.leaf_hash, row.leaf, parse_instant(leaf.at), leaf.type, unb64u(leaf.salt))
 
     def spend(self, nonces: Sequence[Nonce]) -> list[bool]:
-        """Spend the nonces of signed requests, all in two statements.
+        """Spend the nonces of signed requests, all in two statements; aligned, True where it was fresh."""
+        fresh = self.are_fresh(nonces)
+        self.keep([nonce for nonce, first in zip(nonces, fresh, strict=True) if first])
+        return fresh
 
-        Aligned with `nonces`: True where it was fresh; a used or stale one stays refused.
-        """
+    def are_fresh(self, nonces: Sequence[Nonce]) -> list[bool]:
+        """Aligned with `nonces`: True where one was never seen and is not stale. `keep` then spends it."""
         pairs = [(nonce.key, nonce.nonce) for nonce in nonces]
-        known = {(row.key, row.nonce) for row in self.conn.execute(SPENT, {"pairs": pairs})}
+        found = self.conn.execute(SPENT.on(self.conn), sets.pairs(self.conn, "spent", pairs))
+        known = {(row.key, row.nonce) for row in found}
         fresh = []
         for nonce, pair in zip(nonces, pairs, strict=True):
             fresh.append(pair not in known and self.at <= nonce.expires)
             known.add(pair)
-        spent = [
-            {"key": nonce.key, "nonce": nonce.nonce, "expires": nonce.expires}
-            for nonce, first in zip(nonces, fresh, strict=True)
-            if first
-        ]
-        if spent:
-            self.conn.execute(request_nonces.insert(), spent)
         return fresh
+
+    def keep(self, nonces: Sequence[Nonce]) -> None:
+        """Remember that these were spent."""
+        spent = [{"key": one.key, "nonce": one.nonce, "expires": one.expires} for one in nonces]
+        sets.insert_rows(self.conn, request_nonces, spent)
 
     def _seal(self, details: bytes, salt: bytes) -> tuple[str, bytes]:
         """Seal a leaf's details for the appender: the id of the sealing key, and the blob."""

@@ -28,6 +28,10 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _INTEGER_DIGITS = 17  # a sign and the 16 digits of 2^53
 
 
+Fragment = orjson.Fragment
+"""In place of a value whose canonical bytes are known: `canonical` takes them as they are."""
+
+
 def canonical(value: object) -> bytes:
     """RFC 8785 bytes of `value`: dict, list, tuple, str, bool and int, nested at most 32 deep.
 
@@ -49,6 +53,17 @@ def parse_canonical(data: bytes) -> Any:
     if canonical(value) != data:
         raise Malformed("JSON is not in canonical form")
     return value
+
+
+def parse_stored(data: bytes) -> Any:
+    """The value of bytes that `canonical` made and authenticated encryption kept: not checked once more.
+
+    Raises Malformed for what is not even JSON.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("not JSON") from error
 
 
 def parse_json_strict(data: bytes) -> Any:
@@ -125,19 +140,34 @@ def _check(value: Any, depth: int, *, untrusted: bool = False) -> None:
             _refuse_surrogates(value)
     elif kind is dict:
         _refuse_depth(depth)
-        for name, member in value.items():
-            if type(name) is not str or not name.isascii():
-                raise Malformed("member names are ASCII")
-            _check(member, depth - 1, untrusted=untrusted)
+        _check_names(value)
+        _check_members(value.values(), depth - 1, untrusted)
     elif kind is list or kind is tuple:
         _refuse_depth(depth)
-        for member in value:
-            _check(member, depth - 1, untrusted=untrusted)
+        _check_members(value, depth - 1, untrusted)
     elif isinstance(value, int):  # bool included
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise Malformed("integers stay below 2^53")
+    elif kind is Fragment:
+        return
     elif not isinstance(value, str):  # a str subclass, such as a StrEnum member, is its text
         raise Malformed("only objects, arrays, text, integers and booleans have a canonical form")
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    try:
+        ascii_only = all(map(str.isascii, names))
+    except TypeError as error:  # a name that is no text
+        raise Malformed("member names are ASCII") from error
+    if not ascii_only:
+        raise Malformed("member names are ASCII")
+
+
+def _check_members(members: Iterable[Any], depth: int, untrusted: bool) -> None:
+    """The members of an object or an array: most are text, which is passed without a call of its own."""
+    for member in members:
+        if untrusted or type(member) is not str:
+            _check(member, depth, untrusted=untrusted)
 
 
 def _refuse_depth(depth: int) -> None:

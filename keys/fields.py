@@ -30,7 +30,10 @@ TAG_BYTES = 16
 _VERSION = 1
 _SUITE_AES_256_GCM = 1
 _HEADER = struct.Struct(">BBI")
+_LENGTH = struct.Struct(">I").pack
 _MAX_U32 = 2**32 - 1
+_NONCE = slice(_HEADER.size, _HEADER.size + NONCE_BYTES)
+_SEALED = slice(_NONCE.stop, None)
 _SHORTEST = _HEADER.size + NONCE_BYTES + TAG_BYTES
 
 
@@ -45,13 +48,56 @@ class Place:
     schema: int
 
 
+class FieldKey:
+    """A data key made ready for the fields of one subject: what all of them share is computed once.
+
+    `key` is 32 bytes, `key_id` (uint32) stands in the header, `schema` is an unsigned 32-bit number.
+    """
+
+    __slots__ = ("_aes", "_end", "_header", "_starts")
+
+    def __init__(self, key: bytes, key_id: int, subject: bytes, schema: int) -> None:
+        if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes too, and be AES-128
+            raise Malformed("a data key is 32 bytes")
+        if not (0 <= key_id <= _MAX_U32 and 0 <= schema <= _MAX_U32):
+            raise Malformed("a key id and a schema version are unsigned 32-bit numbers")
+        self._aes = AESGCM(key)
+        self._header = _HEADER.pack(_VERSION, _SUITE_AES_256_GCM, key_id)
+        self._end = length_prefixed(subject, _LENGTH(schema))
+        self._starts: dict[tuple[str, str, int], bytes] = {}
+
+    def seal(self, table: str, column: str, row: bytes, plaintext: bytes, random: Random) -> bytes:
+        """Encrypt `plaintext` for its place."""
+        nonce = random(NONCE_BYTES)
+        return self._header + nonce + self._aes.encrypt(nonce, plaintext, self._bound(table, column, row))
+
+    def open(self, table: str, column: str, row: bytes, blob: bytes) -> bytes:
+        """The plaintext that was sealed under this key for this place.
+
+        Raises Malformed for a blob that is no field, DecryptionFailed for any wrong key, id, place or bit.
+        """
+        if not blob.startswith(self._header) or len(blob) < _SHORTEST:
+            field_key_id(blob)
+            raise DecryptionFailed("the field does not open here")
+        try:
+            return self._aes.decrypt(blob[_NONCE], blob[_SEALED], self._bound(table, column, row))
+        except InvalidTag as error:
+            raise DecryptionFailed("the field does not open here") from error
+
+    def _bound(self, table: str, column: str, row: bytes) -> bytes:
+        """What a field is bound to, header included."""
+        start = self._starts.get((table, column, len(row)))
+        if start is None:
+            of_column = length_prefixed(table.encode("utf-8"), column.encode("utf-8"))
+            start = self._header + of_column + _LENGTH(len(row))
+            self._starts[table, column, len(row)] = start
+        return start + row + self._end
+
+
 def seal_field(key: bytes, key_id: int, plaintext: bytes, place: Place, random: Random) -> bytes:
     """Encrypt `plaintext` under a 32-byte data key for `place`. `key_id` (uint32) stands in the header."""
-    if not 0 <= key_id <= _MAX_U32:
-        raise Malformed("a key id is an unsigned 32-bit number")
-    header = _HEADER.pack(_VERSION, _SUITE_AES_256_GCM, key_id)
-    nonce = random(NONCE_BYTES)
-    return header + nonce + _aes(key).encrypt(nonce, plaintext, _bound(header, place))
+    ready = FieldKey(key, key_id, place.subject, place.schema)
+    return ready.seal(place.table, place.column, place.row, plaintext, random)
 
 
 def open_field(key: bytes, key_id: int, blob: bytes, place: Place) -> bytes:
@@ -59,14 +105,7 @@ def open_field(key: bytes, key_id: int, blob: bytes, place: Place) -> bytes:
 
     Raises Malformed for a blob that is no field, DecryptionFailed for any wrong key, id, place or bit.
     """
-    if field_key_id(blob) != key_id:
-        raise DecryptionFailed("the field does not open here")
-    header = blob[: _HEADER.size]
-    nonce = blob[_HEADER.size : _HEADER.size + NONCE_BYTES]
-    try:
-        return _aes(key).decrypt(nonce, blob[_HEADER.size + NONCE_BYTES :], _bound(header, place))
-    except InvalidTag as error:
-        raise DecryptionFailed("the field does not open here") from error
+    return FieldKey(key, key_id, place.subject, place.schema).open(place.table, place.column, place.row, blob)
 
 
 def field_key_id(blob: bytes) -> int:
@@ -84,22 +123,4 @@ def field_key_id(blob: bytes) -> int:
 
 def length_prefixed(*parts: bytes) -> bytes:
     """Each part behind its length (uint32, big-endian), so that no two lists of parts give the same bytes."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-
-
-def _bound(header: bytes, place: Place) -> bytes:
-    if not 0 <= place.schema <= _MAX_U32:
-        raise Malformed("a schema version is an unsigned 32-bit number")
-    return header + length_prefixed(
-        place.table.encode("utf-8"),
-        place.column.encode("utf-8"),
-        place.row,
-        place.subject,
-        place.schema.to_bytes(4, "big"),
-    )
-
-
-def _aes(key: bytes) -> AESGCM:
-    if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes too, and be AES-128
-        raise Malformed("a data key is 32 bytes")
-    return AESGCM(key)
+    return b"".join([_LENGTH(len(part)) + part for part in parts])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from keys.errors import Malformed
@@ -25,6 +26,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _FORM = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{3})Z")
 
 
+@lru_cache(maxsize=1024)
 def format_instant(ms: Instant) -> str:
     """`2026-11-21T08:00:00.000Z`. Raises Malformed outside 1970 to 9999."""
     if not 0 <= ms <= LAST_INSTANT:

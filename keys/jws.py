@@ -9,6 +9,7 @@ as JCS; others may write the same three members in any legal JSON. `EdDSA` is re
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from keys.canonical import b64u, canonical, parse_json_strict, unb64u
@@ -36,8 +37,14 @@ class UnverifiedJws(NamedTuple):
 
 def sign_jws(payload: bytes, key: PrivateKey, typ: str) -> str:
     """Compact JWS over `payload`, for `typ` such as `consent+jwt`."""
-    signing_input = f"{b64u(canonical({'alg': key.alg, 'kid': key.kid, 'typ': typ}))}.{b64u(payload)}"
+    signing_input = f"{_header(key.alg, key.kid, typ)}.{b64u(payload)}"
     return f"{signing_input}.{b64u(key.sign(signing_input.encode('ascii')))}"
+
+
+@lru_cache(maxsize=256)
+def _header(alg: str, kid: str, typ: str) -> str:
+    """The first part of what a key signs for a purpose: the same each time."""
+    return b64u(canonical({"alg": alg, "kid": kid, "typ": typ}))
 
 
 def verify_jws(token: str, key: PublicKey, typ: str) -> bytes:

@@ -27,7 +27,7 @@ MAX_NOTE_BYTES = 1_000_000
 
 _KEY_ID_BYTES = 4
 _DASH = "\u2014 "
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_UNWRITTEN = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")  # control characters, and what has no UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +163,12 @@ def _parse_line(line: str) -> tuple[str, bytes, bytes]:
 
 
 def _check_text(text: str) -> None:
-    if not text.endswith("\n") or _CONTROL.search(text) is not None:
+    if not text.endswith("\n") or _UNWRITTEN.search(text) is not None:
         raise Malformed("the text of a note ends in a newline and holds no control characters")
 
 
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(char.isspace() for char in name) or _CONTROL.search(name) is not None:
+    if not name or "+" in name or any(char.isspace() for char in name) or _UNWRITTEN.search(name) is not None:
         raise Malformed("a key name is not empty and has no space or plus")
 
 

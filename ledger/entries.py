@@ -130,6 +130,8 @@ def parse_body(type_: str, body: object) -> Body:
         return msgspec.convert(body, struct)
     except msgspec.ValidationError as error:
         raise MalformedLeaf(f"body of {type_}: {_place(error)}") from None
+    except (KeysError, UnicodeEncodeError):
+        raise MalformedLeaf(f"body of {type_}: not of its form") from None
 
 
 def parse_by(by: Mapping[str, str] | None) -> By | None:
@@ -138,6 +140,8 @@ def parse_by(by: Mapping[str, str] | None) -> By | None:
         return None if by is None else msgspec.convert(dict(by), By)
     except msgspec.ValidationError as error:
         raise MalformedLeaf(f"by: {_place(error)}") from None
+    except UnicodeEncodeError:
+        raise MalformedLeaf("by: not of its form") from None
 
 
 def format_leaf(leaf: Leaf) -> bytes:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from keys.canonical import b64u, canonical, sha256_hex
 from keys.instant import format_instant
@@ -26,7 +26,8 @@ from ledger.bodies import PolicyChanged
 from ledger.entries import Leaf, Sealed, Subject, format_leaf, parse_body, parse_by
 from ledger.errors import LogBusy, MalformedLeaf
 from ledger.merkle import leaf_hash
-from ledger.rows import NO_HASH, Head, lock_head, open_shard, read_head, upsert
+from ledger.rows import NO_HASH, Head, lock_head, open_shard, read_head
+from ledger.sets import both, insert_rows, upsert_rows
 from ledger.tables import ledger_head, ledger_leaves, ledger_sealed, ledger_subjects
 
 __all__ = ["Appender", "Draft", "Entry", "Head", "lock_head", "open_shard", "read_head"]
@@ -36,12 +37,11 @@ SALT_SIZE: Final = 16
 _TAGS_PER_READ: Final = 10_000  # well under SQLite's 32,766 bound values
 
 # Built once: building a statement costs more than running it.
-_PEOPLE: Final = select(ledger_subjects.c.tag, ledger_subjects.c.n, ledger_subjects.c.leaf_hash).where(
-    ledger_subjects.c.shard == bindparam("of_shard"),
-    ledger_subjects.c.tag.in_(bindparam("tags", expanding=True)),
+_PEOPLE: Final = both(
+    lambda among: select(ledger_subjects.c.tag, ledger_subjects.c.n, ledger_subjects.c.leaf_hash).where(
+        ledger_subjects.c.shard == bindparam("of_shard"), among(ledger_subjects.c.tag, "tags")
+    )
 )
-_LEAVES: Final = insert(ledger_leaves)
-_SEALED: Final = insert(ledger_sealed)
 _MOVE_HEAD: Final = (
     update(ledger_head)
     .where(
@@ -165,7 +165,8 @@ class Appender:
         for first in range(0, len(wanted), _TAGS_PER_READ):
             some = wanted[first : first + _TAGS_PER_READ]
             self._people.update(dict.fromkeys(some, _NOBODY_YET))
-            for row in self._conn.execute(_PEOPLE, {"of_shard": self._shard, "tags": some}):
+            found = self._conn.execute(_PEOPLE.on(self._conn), {"of_shard": self._shard, "tags": some})
+            for row in found.all():
                 self._people[bytes(row.tag)] = _PersonHead(row.n, bytes(row.leaf_hash))
 
     def append(self, draft: Draft) -> Entry:
@@ -223,22 +224,18 @@ class Appender:
         before = self._pending[0].head_before
         tags = sorted({pending.tag for pending in self._pending if pending.tag is not None})
         sealed = [pending.sealed for pending in self._pending if pending.sealed is not None]
-        self._conn.execute(_LEAVES, [pending.row for pending in self._pending])
-        if sealed:
-            self._conn.execute(_SEALED, sealed)
-        if tags:
-            rows = [
-                {
-                    "shard": self._shard,
-                    "tag": tag,
-                    "n": self._people[tag].n,
-                    "leaf_hash": self._people[tag].leaf_hash,
-                }
-                for tag in tags
-            ]
-            self._conn.execute(
-                upsert(self._conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash")), rows
-            )
+        people = [
+            {
+                "shard": self._shard,
+                "tag": tag,
+                "n": self._people[tag].n,
+                "leaf_hash": self._people[tag].leaf_hash,
+            }
+            for tag in tags
+        ]
+        insert_rows(self._conn, ledger_leaves, [pending.row for pending in self._pending])
+        insert_rows(self._conn, ledger_sealed, sealed)
+        upsert_rows(self._conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash"), people)
         moved = self._conn.execute(
             _MOVE_HEAD,
             {

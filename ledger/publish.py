@@ -10,6 +10,7 @@ when it has been done already, so that a crash between any two leaves a log that
     5 the checkpoint file                     what the world reads
 
 Before signing, the log must contain the copy outside: no fewer leaves, and a consistency proof from its root.
+Its new leaves must be one chain up to the head, which is `own`: one that was edited meanwhile is not signed.
 A rotation of the checkpoint's key is a leaf: the keys are read with the head, in one snapshot, so that each
 checkpoint is signed, and each found standing anywhere is opened, by the key of its own size.
 """
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection, select, update
 
 from keys.notes import Vkey
@@ -29,8 +31,8 @@ from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import Forked, HeadBehind, LogBusy, ProofFailed, RolledBack
 from ledger.files import read_if_there, write_atomic
 from ledger.logkeys import LogKeys, claimed
-from ledger.merkle import check_consistency, consistency_proof
-from ledger.rows import Head, insert_or_nothing, read_head, read_leaves
+from ledger.merkle import check_consistency, consistency_proof, leaf_hash
+from ledger.rows import NO_HASH, Head, insert_or_nothing, read_head, read_leaves
 from ledger.tables import ledger_published
 from ledger.tiles import WIDTH, MissingTile, TileDirectory
 
@@ -92,41 +94,69 @@ def check_continues(root: bytes, size: int, earlier: Checkpoint | None, tiles: T
         raise Forked("the log does not continue a checkpoint that was published") from None
 
 
-def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, size: int) -> bytes:
-    """Bring a tile directory to `size` leaves from the rows, whatever a crash left; returns the root.
+def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, head: Head) -> bytes:
+    """Bring a tile directory to the leaves under `head` from the rows, whatever a crash left; returns the
+    root.
 
     `durable` is a size whose tiles are known to have been finished (a published one); everything from its
     bundle on is written again or found equal. When tiles below are missing after all, all are made again from
-    leaf 0. Raises Forked when a row differs from its published bundle, BrokenTree when a tile that is there
-    has other bytes.
+    leaf 0. Raises Forked when a row differs from its published bundle, or does not stand in the chain that
+    ends in `head`; BrokenTree when a tile that is there has other bytes.
     """
     start = durable // WIDTH * WIDTH
     try:
-        return tiles.extend(start, _leaves(tiles, begin, shard, (start, durable, size)))
+        return tiles.extend(start, _leaves(tiles, begin, shard, (start, durable), head))
     except MissingTile:
-        return tiles.extend(0, _leaves(tiles, begin, shard, (0, 0, size)))
+        return tiles.extend(0, _leaves(tiles, begin, shard, (0, 0), head))
 
 
-def _leaves(tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, int, int]) -> Iterator[bytes]:
-    """Rows from a bundle's start to the size; those below `durable` must be as the bundle published them.
+def _leaves(
+    tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, int], head: Head
+) -> Iterator[bytes]:
+    """Rows from a bundle's start to the head; those below `durable` must be as the bundle published them, and
+    all one chain: who edits a leaf in the second before it is published would have it signed otherwise.
 
     No transaction stays open while files are written.
     """
-    start, durable, size = reach
+    (start, durable), size = reach, head.size
     published = tiles.entries(start // WIDTH, durable - start) if durable > start else ()
+    before = tiles.hashes(0, start // WIDTH - 1, WIDTH)[-1] if start else NO_HASH
     for first in range(start, size, _LEAVES_AT_ONCE):
         with begin() as conn:
             some = list(read_leaves(conn, shard, first, min(size, first + _LEAVES_AT_ONCE)))
         if first == start and tuple(some[: len(published)]) != published:
             raise Forked("a leaf is not the one that was published")
+        for leaf in some:
+            if _prev(leaf) != before.hex():
+                raise Forked("a leaf does not name the one before it")
+            before = leaf_hash(leaf)
+        if first + len(some) == size and before != head.leaf_hash:
+            raise Forked("the last leaf is not the one that the head names")
         yield from some
+
+
+class _Link(msgspec.Struct):
+    """Of a leaf only the hash before it: reading all of it would cost many times what hashing it does."""
+
+    prev: str
+
+
+_LINK: Final = msgspec.json.Decoder(_Link)
+
+
+def _prev(leaf: bytes) -> str | None:
+    """The hash (hex) that a leaf names as the one before it; None for what is no leaf."""
+    try:
+        return _LINK.decode(leaf).prev
+    except msgspec.MsgspecError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Size of the log and its keys, the latest checkpoint in the database, and the copy outside."""
+    """Head of the log and its keys, the latest checkpoint in the database, and the copy outside."""
 
-    size: int
+    head: Head
     keys: LogKeys
     last: Published | None
     outside: Published | None
@@ -162,10 +192,10 @@ class Publisher:
         LogBusy when another publisher was faster.
         """
         standing = self._standing()
-        size, last, outside = standing.size, standing.last, standing.outside
+        size, last, outside = standing.head.size, standing.last, standing.outside
         published = 0 if last is None else last.checkpoint.size
         if size > published or self.tiles.size() < size:
-            root = recover_tiles(self.tiles, self.begin, self.shard, published, size)
+            root = recover_tiles(self.tiles, self.begin, self.shard, published, standing.head)
             for earlier in (outside, last):
                 check_continues(root, size, None if earlier is None else earlier.checkpoint, self.tiles)
         if size == published:
@@ -203,7 +233,7 @@ class Publisher:
             raise RolledBack("the log is shorter than its tiles")
         for earlier in (outside, last):
             check_not_behind(size, None if earlier is None else earlier.checkpoint, self.tiles)
-        return _Standing(size, keys, last, outside)
+        return _Standing(head, keys, last, outside)
 
     def _swap(self, last: Published | None, new: Published) -> None:
         """Put the new checkpoint in the place of the one that was compared with, and of no other."""

@@ -26,11 +26,13 @@ from ledger.merkle import HASH_SIZE, HashReader, leaf_hash, node_hash, root_at
 WIDTH: Final = 256
 HEIGHT: Final = 8
 MAX_LEVEL: Final = 63
+_MOST_TILES: Final = 1_000**6
 Level = int | Literal["entries"]
 
 _PATH: Final = re.compile(
-    r"\Atile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z"
+    r"\Atile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z"
 )
+"""At most six groups of three digits: a log has fewer than 2^53 leaves."""
 
 
 class MissingTile(BrokenTree):
@@ -39,7 +41,8 @@ class MissingTile(BrokenTree):
 
 def tile_path(level: Level, index: int, width: int = WIDTH) -> str:
     """`tile/0/x001/x234/067.p/5` for level 0, index 1234067, width 5; width 256 is the full tile."""
-    if not 1 <= width <= WIDTH or index < 0 or not (level == "entries" or 0 <= level <= MAX_LEVEL):
+    known = level == "entries" or 0 <= level <= MAX_LEVEL
+    if not known or not 1 <= width <= WIDTH or not 0 <= index < _MOST_TILES:
         raise MalformedTile("no such tile")
     groups = [f"{index % 1000:03}"]
     while index >= 1000:

@@ -40,7 +40,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if os.environ.get("TEST_ENGINES") != "all":
         terminalreporter.section("left out, and how to run it")
         terminalreporter.line(
-            "      rotation, erasure, events, notices, recovery on PostgreSQL: make test ENGINES=all"
+            "      rotation, erasure, events, notices, recovery, demo on PostgreSQL: make test ENGINES=all"
         )
     reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):

@@ -6,7 +6,6 @@ row foresees is `internal`, logged by its type only.
 
 from __future__ import annotations
 
-import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +26,13 @@ from gateway.errors import (
     Undelivered,
 )
 from gateway.http.auth import UnknownKey, count_refusal
+from gateway.http.express import MAX_BODY, RULED, Express
 from gateway.http.flood import Flood, TooManyBadSignatures, source_address
 from gateway.http.guards import Api
 from gateway.http.routes import citizens, consents, contacts, counter, docs, events, ledger, queries, system
+from gateway.http.served import HEADERS, REQUEST_ID, begin
 from gateway.http.signature import SignatureRefused
 from gateway.http.wire import MalformedBody, problem_reply
-from gateway.ids import new_uuid
 from keys.errors import CustodyError
 from ledger.errors import HeadBehind, LogBusy
 
@@ -40,12 +40,6 @@ if TYPE_CHECKING:
     from gateway.house import House
     from gateway.publishing import PublishingThread
 
-MAX_BODY = 65_536
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 _HTTP_STATUS = {
     404: "not-found",
     405: "method-not-allowed",
@@ -76,6 +70,7 @@ def create_app(house: House, publishing: PublishingThread) -> Flask:
     app.before_request(lambda: _begin(house))
     app.after_request(lambda response: _finish(response, flood))
     app.teardown_request(_end)
+    app.wsgi_app = Express(app.wsgi_app, house, flood)  # type: ignore[method-assign]  # Flask's own way
     return app
 
 
@@ -158,28 +153,22 @@ def _refuse(problem: str) -> None:
 
 
 def _begin(house: House) -> None:
-    g.began = time.perf_counter()
-    g.request_id = new_uuid(house.random)  # what a client or a proxy calls it is not asked
-    g.source = source_address(request, house.settings.trusted_proxies)
+    g.source = source_address(request.environ, house.settings.trusted_proxies)
     g.span = tracing.request(_method(), _route(), request.headers.get("traceparent"))
-    logs.begin_request(g.request_id, None if g.span is None else g.span.trace_id)
+    ruled = request.environ.get(RULED)
+    trace = None if g.span is None else g.span.trace_id
+    g.served = begin(house.random, trace) if ruled is None else ruled.served
 
 
 def _finish(response: Response, flood: Flood) -> Response:
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers["X-Request-Id"] = g.request_id
+    response.headers[REQUEST_ID] = g.served.id
     _weigh(response, flood)
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-store"
-    route, status = _route(), response.status_code
-    took = time.perf_counter() - g.began
-    metrics.REQUESTS.labels(route, str(status)).inc()
-    metrics.SECONDS.labels(route).observe(took)
-    g.status = status
-    if g.get("turned_away") or (g.get("flooded") and g.get("bad")):
-        return response  # a flood is counted, it does not fill the log as well
-    log.info("request", method=_method(), route=route, status=status, ms=round(took * 1000, 1))
+    g.status = response.status_code
+    # A flood is counted, it does not fill the log as well.
+    quiet = bool(g.get("turned_away") or (g.get("flooded") and g.get("bad")))
+    g.served.over(_method(), _route(), response.status_code, quiet=quiet)
     return response
 
 

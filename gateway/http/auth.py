@@ -7,14 +7,15 @@ head's lock, by whoever records the request.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
-from flask import Request
 
 from gateway import metrics
 from gateway.errors import GatewayError, Rejected
+from gateway.http.profile import Headers
 from gateway.http.signature import (
     SKEW_MS,
     TAG_CITIZEN,
@@ -44,6 +45,21 @@ _OPERATOR = sa.select(operators.c.operator, operators.c.institution, operators.c
 )
 
 
+class Request(Protocol):
+    """What is read of a request; Flask's is one. `environ` holds the target as it was sent (`RAW_URI`)."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def environ(self) -> Mapping[str, Any]: ...
+
+    def get_data(self, cache: bool = ...) -> bytes: ...
+
+
 class UnknownKey(GatewayError):
     """The key that a request names is registered for nobody here."""
 
@@ -56,7 +72,22 @@ def authenticate_operator(house: House, request: Request) -> Signer:
     if row is None:
         raise UnknownKey
     _verify(house, request, parsed, _public_key(row.jwk), TAG_INSTITUTION)
+    house.operators[parsed.keyid] = (row.operator, row.institution, row.jwk)
     return Signer(row.operator, row.institution, _nonce(parsed))
+
+
+def recognise_operator(house: House, request: Request) -> Signer | None:
+    """The operator whose key signed this request, if that key signed one before; None for any other.
+
+    Whose key it is was read then, and is read again under the lock: only for what is decided there.
+    """
+    parsed = parse_signature(request.method, request.headers)
+    known = house.operators.get(parsed.keyid)
+    if known is None:
+        return None
+    operator, institution, jwk = known
+    _verify(house, request, parsed, _public_key(jwk), TAG_INSTITUTION)
+    return Signer(operator, institution, _nonce(parsed))
 
 
 def authenticate_citizen(house: House, request: Request) -> tuple[Citizen, Nonce]:
@@ -100,8 +131,8 @@ def _verify(house: House, request: Request, parsed: SignatureInput, key: PublicK
         request.method,
         target_uri(house.settings.public_url, raw_target),
         request.get_data(cache=True) or None,
-        request.headers.get("Content-Type"),
-        request.headers.get("Content-Digest"),
+        request.headers.get("content-type"),
+        request.headers.get("content-digest"),
         key,
         tag,
         now,

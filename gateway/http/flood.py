@@ -17,12 +17,12 @@ import ipaddress
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import structlog
-from flask import Request
 
 from gateway.errors import GatewayError
 from keys.instant import DAY, MINUTE
@@ -124,17 +124,18 @@ class Flood:
         return window
 
 
-def source_address(request: Request, trusted_proxies: Collection[str]) -> str:
+def source_address(environ: Mapping[str, Any], trusted_proxies: Collection[str]) -> str:
     """Whose request it is: an IPv4 address, an IPv6 /64, or empty where the server says none."""
-    peer = _parsed(request.remote_addr or "")
+    peer = _parsed(environ.get("REMOTE_ADDR") or "")
     if peer is not None and str(peer) in trusted_proxies:
-        forwarded = _parsed(request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip())
+        forwarded = _parsed(environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
         peer = peer if forwarded is None else forwarded
     if isinstance(peer, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((peer, 64), strict=False))
     return "" if peer is None else str(peer)
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address, with or without a port; IPv4 written as IPv6 (::ffff:192.0.2.1) is that IPv4 address."""
     bare = _WITH_PORT.fullmatch(text)

@@ -54,10 +54,15 @@ class MalformedBody(Rejected):
 
 def read_body(shape: type[B]) -> tuple[B, dict[str, Any]]:
     """The request's body as a value of `shape` and as the JSON object it was. Raises `Rejected`."""
-    if request.headers.get("Content-Type") != JSON:
+    return parse_body(shape, request.headers.get("Content-Type"), request.get_data(cache=True))
+
+
+def parse_body(shape: type[B], content_type: str | None, data: bytes) -> tuple[B, dict[str, Any]]:
+    """A body as a value of `shape` and as the JSON object it was. Raises `Rejected`."""
+    if content_type != JSON:
         raise Rejected("unsupported-media-type")
     try:
-        members = parse_json_strict(request.get_data(cache=True))
+        members = parse_json_strict(data)
     except KeysError as error:
         raise MalformedBody from error
     if not isinstance(members, dict):

@@ -26,6 +26,7 @@ from gateway.tables import published_keys
 from keys.canonical import canonical, parse_canonical, unb64u
 from keys.signing import Jwk, PublicKey, parse_public_jwk, thumbprint
 from ledger.log import Entry
+from ledger.sets import Among, both
 from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
@@ -132,11 +133,13 @@ def _about(holder: str) -> str:
 
 def _newest(conn: sa.Connection, holders: Iterable[str], shard: int) -> list[dict[str, Any]]:
     """The newest leaf about each holder's encryption key and the row that it wrote, nulls if that is gone."""
-    found = conn.execute(_NEWEST, {"shard": shard, "names": sorted({_about(holder) for holder in holders})})
+    found = conn.execute(
+        _NEWEST.on(conn), {"shard": shard, "names": sorted({_about(holder) for holder in holders})}
+    )
     return [dict(row) for row in found.mappings()]
 
 
-def _newest_statement() -> sa.Select[Any]:
+def _newest_statement(among: Among) -> sa.Select[Any]:
     leaf, newer = ledger_leaves.alias("leaf"), ledger_leaves.alias("newer")
     shard = sa.bindparam("shard", type_=sa.Integer)
     latest = (
@@ -152,14 +155,14 @@ def _newest_statement() -> sa.Select[Any]:
         .select_from(leaf.outerjoin(published_keys, wrote))
         .where(
             leaf.c.shard == shard,
-            leaf.c.about.in_(sa.bindparam("names", expanding=True)),
+            among(leaf.c.about, "names"),
             leaf.c.idx == latest,
         )
     )
 
 
 # Built once: building a statement costs more than running it.
-_NEWEST = _newest_statement()
+_NEWEST = both(_newest_statement)
 
 
 def registrar_key(house: House, conn: sa.Connection, registrar: str) -> PublicKey:

@@ -16,6 +16,7 @@ from gateway import rows
 from gateway.consents.view import describe_grant
 from gateway.errors import EvidenceBroken
 from gateway.institutions.standing import named
+from gateway.keyring import wrapped_of
 from gateway.people.citizens import Citizen, keys_of, require_acting
 from gateway.people.counter import describe_key
 from gateway.people.subjects import identity_of
@@ -64,14 +65,14 @@ def report(house: House, citizen: Citizen, entry: Entry) -> dict[str, Any]:
     subject = citizen.subject.subject
     with house.read() as conn:
         number, name = identity_of(house, conn, subject)
-        stored = revisions_of(conn, subject)
+        stored, wrapped = revisions_of(conn, subject), wrapped_of(conn, subject)
         said = batches_of(house, conn, [citizen.subject.tag])[citizen.subject.tag]
         held = rows.read_evident(conn, grants, "tag", [citizen.subject.tag], house.shard)
         consents = [describe_grant(house, conn, row, entry.at) for row in held]
     if not is_whole(house, said, stored):
         raise EvidenceBroken("the records held are not those that the ledger speaks of")
     records: dict[str, list[Any]] = {}
-    for record in open_revisions(house, subject, stored):
+    for record in open_revisions(house, stored, wrapped):
         shown = dict(record.body)
         if record.shown_until is not None:
             shown["shown_until"] = format_instant(record.shown_until)

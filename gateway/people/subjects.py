@@ -7,7 +7,8 @@ is known: the decoy's row is fetched with every look-up and stands in where ther
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from gateway.rotation.versions import lookups, newest
 from gateway.tables import data_keys, subject_index, subjects
 from gateway.transaction import Transaction
 from keys.custody import Custody
+from ledger.sets import both
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -35,7 +37,21 @@ def _with_link_key(wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 # Built once: building a statement costs more than running it.
 BY_ID = _with_link_key(subjects.c.subject == sa.bindparam("wanted"))
-BY_TAG = _with_link_key(subjects.c.tag_lookup.in_(sa.bindparam("wanted", expanding=True)))
+BY_TAGS = both(lambda among: _with_link_key(among(subjects.c.tag_lookup, "wanted")))
+IDENTITIES = both(
+    lambda among: (
+        sa.select(
+            subjects.c.subject,
+            subjects.c.citizen_number,
+            subjects.c.name,
+            data_keys.c.version,
+            data_keys.c.epoch,
+            data_keys.c.wrapped,
+        )
+        .join(data_keys, sa.and_(data_keys.c.subject == subjects.c.subject, data_keys.c.klass == IDENTITY))
+        .where(among(subjects.c.subject, "wanted"))
+    )
+)
 BY_NUMBER = _with_link_key(
     subjects.c.subject.in_(
         sa.select(subject_index.c.subject).where(
@@ -86,8 +102,7 @@ def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Su
     that some have and some have not would tell them apart.
     """
     subject = _find(house, conn, BY_NUMBER, list(number_lookups(house.custody, citizen_number).items()))
-    row, key = _sealed_identity(house, conn, subject.subject)
-    number = _open_number(key, row)
+    number = identities_of(house, conn, {subject.subject}).number(subject.subject)
     if not hmac.compare_digest(number.encode(), citizen_number.encode()) and subject.known:
         raise EvidenceBroken("the index of citizen numbers leads to another person")
     return subject
@@ -95,7 +110,41 @@ def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Su
 
 def find_by_tag(house: House, conn: sa.Connection, tag: bytes) -> Subject:
     """The subject that a tag of the ledger belongs to, or the decoy."""
-    return _find(house, conn, BY_TAG, list(tag_lookups(house.custody, tag).values()))
+    return persons_of(house, conn, {tag}).open(tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Subjects found together, still closed: what is broken about one must not stop the others."""
+
+    house: House
+    rows: Mapping[bytes, sa.Row[Any]]  # by tag
+    decoy: sa.Row[Any]
+
+    @property
+    def subjects(self) -> set[bytes]:
+        """Their ids, and the decoy's."""
+        return {row.subject for row in (*self.rows.values(), self.decoy)}
+
+    def id_of(self, tag: bytes) -> bytes:
+        """The id of the subject that the tag belongs to, or the decoy's."""
+        found: bytes = self.rows.get(tag, self.decoy).subject
+        return found
+
+    def open(self, tag: bytes) -> Subject:
+        """The subject that the tag belongs to, or the decoy; `EvidenceBroken` when it does not open."""
+        return _open(self.house, self.rows.get(tag, self.decoy))
+
+
+def persons_of(house: House, conn: sa.Connection, tags: Collection[bytes]) -> Persons:
+    """The subjects that these tags of the ledger belong to, in one statement."""
+    sought = {value: tag for tag in tags for value in tag_lookups(house.custody, tag).values()}
+    found = conn.execute(BY_TAGS.on(conn), {"wanted": sorted(sought), "decoy": house.decoy.subject}).all()
+    decoy = next((row for row in found if row.subject == house.decoy.subject), None)
+    if decoy is None:
+        raise EvidenceBroken("the decoy is missing")
+    rows = {sought[row.tag_lookup]: row for row in found if row.tag_lookup in sought}
+    return Persons(house, rows, decoy)
 
 
 def find_by_id(house: House, conn: sa.Connection, subject: bytes) -> Subject:
@@ -172,18 +221,37 @@ def subject_row(
 
 def identity_of(house: House, conn: sa.Connection, subject: bytes) -> tuple[str, str | None]:
     """The stored citizen number and name of a subject, decrypted."""
-    row, key = _sealed_identity(house, conn, subject)
-    name = None if row.name is None else key.open("subjects", "name", subject, row.name).decode()
-    return _open_number(key, row), name
+    return identities_of(house, conn, {subject}).open(subject)
 
 
-def _sealed_identity(house: House, conn: sa.Connection, subject: bytes) -> tuple[sa.Row[Any], DataKey]:
-    """The encrypted identity of a subject, and the key that opens it."""
-    columns = subjects.c
-    identity: sa.Select[Any] = sa.select(columns.subject, columns.citizen_number, columns.name)
-    row = conn.execute(identity.where(columns.subject == subject)).one()
-    return row, house.keyring.open(conn, subject, (IDENTITY,))[IDENTITY]
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Encrypted identities read together."""
+
+    house: House
+    rows: Mapping[bytes, sa.Row[Any]] = field(repr=False)
+
+    def number(self, subject: bytes) -> str:
+        """The citizen number alone. `EvidenceBroken` when it does not open."""
+        row, key = self._sealed(subject)
+        return key.open("subjects", "citizen_number", subject, row.citizen_number).decode()
+
+    def open(self, subject: bytes) -> tuple[str, str | None]:
+        """Citizen number and name of one of the subjects. `EvidenceBroken` when they do not open."""
+        row, key = self._sealed(subject)
+        number = key.open("subjects", "citizen_number", subject, row.citizen_number).decode()
+        return number, None if row.name is None else key.open("subjects", "name", subject, row.name).decode()
+
+    def _sealed(self, subject: bytes) -> tuple[sa.Row[Any], DataKey]:
+        row = self.rows.get(subject)
+        if row is None:
+            raise EvidenceBroken("a person's identity, or the key to it, is missing")
+        return row, self.house.keyring.unwrap(subject, IDENTITY, row.version, row.epoch, row.wrapped)
 
 
-def _open_number(key: DataKey, row: sa.Row[Any]) -> str:
-    return key.open("subjects", "citizen_number", row.subject, row.citizen_number).decode()
+def identities_of(house: House, conn: sa.Connection, wanted: Collection[bytes]) -> Identities:
+    """The encrypted identities of these subjects, in one statement; none where none is wanted."""
+    if not wanted:
+        return Identities(house, {})
+    rows = conn.execute(IDENTITIES.on(conn), {"wanted": sorted(wanted)})
+    return Identities(house, {row.subject: row for row in rows})

@@ -22,16 +22,16 @@ from consent.asks import Reason
 from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, tracing
 from gateway.errors import EvidenceBroken, LedgerUnavailable, ReplayedNonce, Undelivered
-from gateway.query.lookup import look_up
+from gateway.query.lookup import prepare
 from gateway.query.minimise import Record, minimise
 from gateway.query.predicates import evaluate
 from gateway.query.request import Query, Signer
-from gateway.query.ruled import Disclosed, Refused, Rekeyed, Ruled, Throttled
+from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import china_day
 from gateway.records.store import open_revisions
 from gateway.transaction import Transaction
-from keys.canonical import canonical, sha256_hex
+from keys.canonical import Fragment, canonical, parse_canonical, sha256_hex
 from keys.instant import format_instant
 from keys.jwe import seal_answer
 from ledger.log import Entry
@@ -47,16 +47,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What leaves: the answer and the receipt that covers it; `jwe` in its place for who registered a key."""
+    """What leaves: the answer (JCS) and the receipt that covers it; `jwe` in its place for who has a key."""
 
-    answer: dict[str, Any] = field(repr=False)
+    jcs: bytes = field(repr=False)
     receipt: str
     jwe: str | None = field(default=None, repr=False)
 
-    def members(self) -> dict[str, Any]:
-        """The body of the reply: an institution with an encryption key gets nothing in clear."""
-        said = {"answer": self.answer} if self.jwe is None else {"jwe": self.jwe}
-        return said | {"receipt": self.receipt}
+    @property
+    def answer(self) -> Any:
+        """What was answered, read from its bytes."""
+        return parse_canonical(self.jcs)
+
+    def body(self) -> bytes:
+        """The body of the reply (JCS): an institution with an encryption key gets nothing in clear."""
+        said: dict[str, Any] = {"answer": Fragment(self.jcs)} if self.jwe is None else {"jwe": self.jwe}
+        return canonical(said | {"receipt": self.receipt})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,14 @@ class Refusal:
 
 def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal | Throttled:
     """Answer one credit query. `ReplayedNonce` for a request seen before, `Undelivered` if it fails late."""
-    ruled: Ruled = Rekeyed()
+    ruled: Ruled = Moved()
     for _ in range(LOOKS):
-        with tracing.span("query.find"):
-            ask = look_up(house, query, body, signer)  # 1
+        ask = prepare(house, query, body, signer)  # 1
         ruled = house.lane.submit(rule_batch, ask)  # 2
-        if not isinstance(ruled, Rekeyed):
+        if not isinstance(ruled, Moved):
             break
-    if isinstance(ruled, Rekeyed):
+        house.known.forget(signer.institution, ask.found)
+    if isinstance(ruled, Moved):
         raise LedgerUnavailable("this person's keys are being replaced all the time")
     if isinstance(ruled, ReplayedNonce):
         raise ruled
@@ -92,13 +97,12 @@ def deliver(house: House, ruled: Disclosed) -> Answer:
     """Steps 4 to 6: open, minimise, sign. `Undelivered`, said in the ledger, when any of them fails."""
     try:
         with tracing.span("query.deliver"):
-            made = make_answer(house, ruled)
-            jcs = canonical(made)
+            jcs = canonical(make_answer(house, ruled))
             jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
             receipt = house.receipts.of_query(  # 6
                 ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
             )
-        return Answer(made, receipt, jwe)
+        return Answer(jcs, receipt, jwe)
     except Exception as error:  # whatever it was, the ledger must say that the answer did not leave
         raise _undelivered(house, ruled) from error
 
@@ -111,7 +115,7 @@ def make_answer(house: House, ruled: Disclosed) -> dict[str, Any]:
     name, rule = predicate_name(ruled.answer), ruled.rule
     if name is not None and (rule is None or rule.name != name):
         raise EvidenceBroken("a yes or no was asked for, and its rule is missing")
-    records = open_revisions(house, ruled.subject, ruled.revisions)  # 4
+    records = open_revisions(house, ruled.revisions, ruled.wrapped)  # 4
     if name is not None and rule is not None:
         return _yes_or_no(rule, records, ruled.at)
     return {
@@ -119,7 +123,10 @@ def make_answer(house: House, ruled: Disclosed) -> dict[str, Any]:
         "query_id": ruled.query,
         "purpose": ruled.purpose,
         "as_of": format_instant(ruled.at),
-        "records": minimise(records, ruled.scope, ruled.at),  # 5
+        "records": {
+            category: [Fragment(record.stored) for record in shown]
+            for category, shown in minimise(records, ruled.scope, ruled.at).items()  # 5
+        },
     }
 
 

@@ -16,31 +16,31 @@ import structlog
 
 from consent.asks import Grant, Standing
 from gateway import metrics, rows
+from gateway.errors import EvidenceBroken
 from gateway.institutions.published import encryption_keys_of
 from gateway.institutions.standing import signers_standings, standings
+from gateway.keyring import LINK, DataKey
 from gateway.people.citizens import LIVE
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
 from gateway.records.holdings import Batches, batches_of, is_whole
-from gateway.tables import citizen_keys, grants, institutions, queries, records
+from gateway.tables import citizen_keys, data_keys, grants, institutions, queries, records
 from gateway.transaction import Transaction
 from keys.signing import Jwk
+from ledger.sets import both, insert_rows, pairs, update_rows
 from ledger.tables import ledger_leaves
 
 # Built once: building a statement costs more than running it.
-USED = sa.select(queries).where(
-    sa.tuple_(queries.c.institution, queries.c.query).in_(sa.bindparam("ids", expanding=True))
+USED = both(lambda among: sa.select(queries).where(among((queries.c.institution, queries.c.query), "ids")))
+LEAVES = both(
+    lambda among: sa.select(ledger_leaves.c.idx, ledger_leaves.c.leaf).where(
+        ledger_leaves.c.shard == sa.bindparam("of_shard"), among(ledger_leaves.c.idx, "indexes")
+    )
 )
-LEAVES = sa.select(ledger_leaves.c.idx, ledger_leaves.c.leaf).where(
-    ledger_leaves.c.shard == sa.bindparam("of_shard"),
-    ledger_leaves.c.idx.in_(sa.bindparam("indexes", expanding=True)),
-)
-REVISIONS = sa.select(records).where(records.c.subject.in_(sa.bindparam("subjects", expanding=True)))
-COUNT_USE = (
-    sa.update(grants)
-    .where(grants.c.consent == sa.bindparam("key"))
-    .values(uses=sa.bindparam("n"), changed_index=sa.bindparam("at"), mac=sa.bindparam("sum"))
-)
+WRAPPED = both(lambda among: sa.select(data_keys).where(among(data_keys.c.subject, "subjects")))
+REVISIONS = both(lambda among: sa.select(records).where(among(records.c.subject, "subjects")))
+
+COUNTED = ("consent", "uses", "changed_index", "mac")
 
 Id = tuple[str, str]
 """Institution and query: a `query_id` is its institution's own."""
@@ -52,8 +52,9 @@ log = structlog.get_logger(__name__)
 class Held:
     """Rows by their keys; grants, ids and leaves change as asks are ruled on."""
 
-    used: dict[Id, Used]
+    used: dict[Id, Used] = field(default_factory=dict)
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    wrapped: dict[bytes, dict[str, sa.Row[Any]]] = field(default_factory=lambda: defaultdict(dict))
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     institutions: dict[str, Standing] = field(default_factory=dict)
     operators: dict[tuple[str, str, str], Standing] = field(default_factory=dict)
@@ -90,51 +91,80 @@ def id_of(ask: Ask) -> Id:
     return ask.signer.institution, ask.query.query_id
 
 
-def read_used(tx: Transaction, asks: Sequence[Ask]) -> dict[Id, Used]:
-    """The ids of these asks that their institutions have used before."""
-    return {
-        (row.institution, row.query): Used(row.idx, row.body_mac, row.given, row.given_at)
-        for row in tx.conn.execute(USED, {"ids": [id_of(ask) for ask in asks]})
-    }
-
-
-def read(tx: Transaction, asks: Sequence[Ask], used: dict[Id, Used]) -> Held:
-    """Everything the decisions on these asks need; no statement where there is none."""
-    shard, conn, held = tx.house.shard, tx.conn, Held(used)
+def open_held(tx: Transaction, asks: Sequence[Ask]) -> Held:
+    """Whether the ids of these asks were used before; nothing about anybody."""
+    held = Held()
     if not asks:
         return held
-    subjects = sorted({ask.found.subject for ask in asks})
+    wanted = pairs(tx.conn, "ids", [id_of(ask) for ask in asks])
+    for row in tx.conn.execute(USED.on(tx.conn), wanted).all():
+        held.used[row.institution, row.query] = Used(row.idx, row.body_mac, row.given, row.given_at)
+    return held
+
+
+def read_consents(tx: Transaction, held: Held, asks: Sequence[Ask]) -> set[int]:
+    """What the look-ups rest on, as it stands now. Those (by `id`) whose look-up no longer holds."""
+    if not asks:
+        return set()
     consents = {ask.found.consent_id for ask in asks}
-    held.grants = {row["consent"]: row for row in rows.read_evident(conn, grants, "consent", consents, shard)}
+    found = rows.read_evident(tx.conn, grants, "consent", consents, tx.house.shard)
+    held.grants = {row["consent"]: row for row in found}
+    subjects = sorted({ask.found.subject for ask in asks})
+    for row in tx.conn.execute(WRAPPED.on(tx.conn), {"subjects": subjects}).all():
+        held.wrapped[row.subject][row.klass] = row
+    return {id(ask) for ask in asks if _has_moved(tx, held, ask)}
+
+
+def read(tx: Transaction, held: Held, asks: Sequence[Ask]) -> None:
+    """Everything else that the decisions on these asks need; no statement where there is none."""
+    shard, conn = tx.house.shard, tx.conn
+    if not asks:
+        return
+    subjects = sorted({ask.found.subject for ask in asks})
     keys = rows.read_evident(conn, citizen_keys, "subject", subjects, shard)
     held.keys = {row["about"]: row for row in keys}
-    for row in conn.execute(REVISIONS, {"subjects": subjects}):
+    for row in conn.execute(REVISIONS.on(conn), {"subjects": subjects}).all():
         held.revisions[row.subject].append(row)
     held.seal_to = encryption_keys_of(tx, {ask.signer.institution for ask in asks})
     held.institutions = standings(tx, institutions, [ask.signer.institution for ask in asks])
     held.operators = signers_standings(tx, [ask.signer for ask in asks])
     tags = [ask.found.tag for ask in asks if ask.found.consent is not None]
     held.batches = batches_of(tx.house, conn, tags)
-    again = {used[id_of(ask)].index for ask in asks if is_again(used.get(id_of(ask)), ask.body_mac)}
+    used = [(held.used.get(id_of(ask)), ask.body_mac) for ask in asks]
+    again = {before.index for before, mac in used if before is not None and is_again(before, mac)}
     if again:
-        found = conn.execute(LEAVES, {"of_shard": shard, "indexes": sorted(again)})
+        found = conn.execute(LEAVES.on(conn), {"of_shard": shard, "indexes": sorted(again)})
         held.leaves = {row.idx: bytes(row.leaf) for row in found}
     tx.appender.load_subjects([ask.found.tag for ask in asks])
-    return held
+
+
+def _has_moved(tx: Transaction, held: Held, ask: Ask) -> bool:
+    """Whether the look-up no longer holds: the person's keys were replaced, or the consent is another."""
+    found = ask.found
+    if found.link is None:
+        return found.rekeyed != tx.house.rekeyed
+    link = held.wrapped[found.subject].get(LINK)
+    if link is None or link.version != found.link:
+        return True
+    row = held.grants.get(found.consent_id)
+    if found.consent is None:
+        return False
+    return row is None or row["document"] != found.stored or row["tag"] != found.tag
+
+
+def link_of(tx: Transaction, held: Held, ask: Ask) -> DataKey:
+    """The person's link key. `EvidenceBroken` when it does not open."""
+    row = held.wrapped[ask.found.subject].get(LINK)
+    if row is None:
+        raise EvidenceBroken("a person without a link key")
+    return tx.house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
 
 
 def write(tx: Transaction, held: Held) -> None:
     """The rows that follow from the entries: use counts with their MACs, and the ids that are used up."""
-    if held.counted:
-        tx.conn.execute(
-            COUNT_USE,
-            [
-                {"key": one, "n": row["uses"], "at": row["changed_index"], "sum": row["mac"]}
-                for one, row in ((consent, held.grants[consent]) for consent in sorted(held.counted))
-            ],
-        )
-    if held.spent:
-        tx.conn.execute(queries.insert(), held.spent)
+    counted = [held.grants[consent] for consent in sorted(held.counted)]
+    update_rows(tx.conn, grants, "consent", [{name: row[name] for name in COUNTED} for row in counted])
+    insert_rows(tx.conn, queries, held.spent)
 
 
 def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:

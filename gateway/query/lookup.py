@@ -1,14 +1,16 @@
-"""Before the lock: find the consent that a query names and verify the citizen's proof behind it.
+"""Before the lock: find the consents that queries name and verify the citizens' proofs behind them.
 
 Invariant: a consent that is absent and one of another recipient take the same path, statement for statement
 and signature for signature: the decoy's evidence stands in for what is not the asker's. What is found here
-is only prepared; whether it still stands is decided under the lock.
+is only prepared; whether it still stands is decided under the lock. So an asker's own consent may be
+remembered (`gateway.query.known`), and what is not remembered is looked up with whatever else waits.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -18,99 +20,175 @@ from consent.errors import ConsentError
 from gateway.errors import EvidenceBroken
 from gateway.evidence import Evidence
 from gateway.institutions.published import certified_under, certifying_key
+from gateway.lane import Slot
 from gateway.people.citizens import key_named, open_certificate
-from gateway.people.subjects import Subject, find_by_tag, identity_of
+from gateway.people.subjects import Identities, Persons, Subject, find_by_tag, identities_of, persons_of
 from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
 from keys.errors import BadIdentifier
 from ledger.log import TAG_SIZE
+from ledger.sets import both
 
 if TYPE_CHECKING:
     from gateway.house import House
 
 # Built once: building a statement costs more than running it.
-GRANTS = sa.select(grants).where(grants.c.consent.in_(sa.bindparam("consents", expanding=True)))
-KEYS = sa.select(citizen_keys).where(citizen_keys.c.subject == sa.bindparam("of"))
+GRANTS = both(lambda among: sa.select(grants).where(among(grants.c.consent, "consents")))
+KEYS = both(lambda among: sa.select(citizen_keys).where(among(citizen_keys.c.subject, "subjects")))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for: the consent that a query names, as its signer's."""
+
+    query: Query
+    signer: Signer
+
+
+def prepare(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
+    """The ask of a query: its consent remembered, or found and verified with others that wait."""
+    mac = body_mac(house.custody, signer.institution, query.query_id, body)
+    found = None if query.person_check is not None else house.known.get(signer.institution, query.consent_id)
+    if found is None:
+        found = house.finding.submit(find, Wanted(query, signer))
+        house.known.put(signer.institution, found)
+    return Ask(query, body, signer, found, mac)
 
 
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
-    """The ask of a query: its consent found and verified, or the decoy's in its place."""
-    rekeyed = house.rekeyed  # before the snapshot: what it shows is not older than that
+    """The same for one query alone, nothing remembered."""
     mac = body_mac(house.custody, signer.institution, query.query_id, body)
-    with house.read() as conn:
-        return Ask(query, body, signer, _find(house, conn, query, signer, rekeyed), mac)
+    [found] = find(house, [Wanted(query, signer)])
+    return Ask(query, body, signer, found, mac)
+
+
+def find_batch(house: House, batch: Sequence[Slot[Any, Any]]) -> None:
+    """Carry a batch of look-ups: fill in what was found for each."""
+    for slot, found in zip(batch, find(house, [slot.payload for slot in batch]), strict=True):
+        slot.result = found
 
 
 def warm(house: House) -> None:
     """Verify the decoy's papers once, so that the first query for nobody costs what every later one does."""
     with house.read() as conn:
-        row = conn.execute(sa.select(grants).where(grants.c.consent == house.decoy.consent)).one()
-        _verify(house, conn, row, find_by_tag(house, conn, row.tag), decoy=True)
+        row = conn.execute(GRANTS.on(conn), {"consents": [house.decoy.consent]}).one()
+        subject = find_by_tag(house, conn, row.tag)
+        _verify(house, conn, row, subject, _keys_of(conn, [subject.subject])[subject.subject], decoy=True)
 
 
-def _find(house: House, conn: sa.Connection, query: Query, signer: Signer, rekeyed: int) -> Found:
-    wanted = query.consent_id or house.decoy.consent
-    tag = house.random(16)  # a one-time tag, where there is no person
-    found = {row.consent: row for row in conn.execute(GRANTS, {"consents": [wanted, house.decoy.consent]})}
-    decoy = found[house.decoy.consent]
-    asked = found.get(wanted, decoy)
-    person = asked is not decoy
-    own = person and asked.recipient == signer.institution
-    row = asked if own else decoy
+def find(house: House, wanted: Sequence[Wanted]) -> list[Found]:
+    """What is there for each of these, aligned; as many statements for many as for one."""
+    rekeyed = house.rekeyed  # before the snapshot: what it shows is not older than that
+    with house.read() as conn:
+        named = {one.query.consent_id or house.decoy.consent for one in wanted} | {house.decoy.consent}
+        rows = {row.consent: row for row in conn.execute(GRANTS.on(conn), {"consents": sorted(named)})}
+        papers = [_papers(house, rows, one) for one in wanted]
+        persons = persons_of(house, conn, {paper.row.tag for paper in papers if _is_tag(paper.row.tag)})
+        keys = _keys_of(conn, persons.subjects)
+        checked = [paper for paper in papers if paper.check is not None and _is_tag(paper.row.tag)]
+        identities = identities_of(house, conn, {persons.id_of(paper.row.tag) for paper in checked})
+        return [_found(house, conn, paper, persons, keys, identities, rekeyed) for paper in papers]
+
+
+@dataclass(frozen=True, slots=True)
+class _Papers:
+    """The row that stands for what was named: the asker's `own` grant, or the decoy's.
+
+    `tag` is the person's whose consent was named, whosever it is; a one-time tag where there is no person.
+    `check` is whom the asker means, if it said so.
+    """
+
+    row: sa.Row[Any]
+    own: bool
+    tag: bytes
+    check: Person | None
+
+
+def _papers(house: House, rows: Mapping[str, sa.Row[Any]], one: Wanted) -> _Papers:
+    tag, decoy, check = house.random(TAG_SIZE), rows[house.decoy.consent], one.query.person_check
+    asked = rows.get(one.query.consent_id or house.decoy.consent, decoy)
+    if asked is decoy:
+        return _Papers(decoy, False, tag, check)
+    own = bool(asked.recipient == one.signer.institution)
+    return _Papers(asked if own else decoy, own, asked.tag if _is_tag(asked.tag) else tag, check)
+
+
+def _is_tag(value: object) -> bool:
+    """Whether this can be a tag: SQLite keeps whatever an intruder leaves in a column."""
+    return isinstance(value, bytes) and len(value) == TAG_SIZE
+
+
+def _keys_of(conn: sa.Connection, subjects: Iterable[bytes]) -> dict[bytes, list[dict[str, Any]]]:
+    """The rows of these persons' enrolled keys, by subject."""
+    found: dict[bytes, list[dict[str, Any]]] = {subject: [] for subject in subjects}
+    for key in conn.execute(KEYS.on(conn), {"subjects": sorted(found)}).mappings():
+        found[key["subject"]].append(dict(key))
+    return found
+
+
+def _found(
+    house: House,
+    conn: sa.Connection,
+    paper: _Papers,
+    persons: Persons,
+    keys: Mapping[bytes, Sequence[Mapping[str, Any]]],
+    identities: Identities,
+    rekeyed: int,
+) -> Found:
+    row = paper.row
+    evidence, matches, about, link, key = None, None, house.decoy.subject, None, ""
     try:
-        if person:
-            tag = _tag_of(asked)
-        subject = find_by_tag(house, conn, _tag_of(row))
-        evidence, key = _verify(house, conn, row, subject, decoy=not own)
-        matches = _matches(house, conn, subject, query.person_check)
-        about, link = subject.subject, subject.link
+        if not _is_tag(row.tag):
+            raise EvidenceBroken("a grant's tag is none")
+        subject = persons.open(row.tag)
+        evidence, key = _verify(house, conn, row, subject, keys[subject.subject], decoy=not paper.own)
+        matches = _matches(identities, subject, paper.check)
+        about, link = subject.subject, subject.link.version
     except EvidenceBroken:  # refused under the lock, for this ask alone
-        about, evidence, matches, link, key = house.decoy.subject, None, None, None, ""
+        evidence, key = None, ""
     return Found(
-        tag=tag,
+        tag=paper.tag,
         subject=about,
         consent_id=row.consent,
-        consent=evidence.consent if own and evidence is not None else None,
+        consent=evidence.consent if paper.own and evidence is not None else None,
         stored=row.document,
         effective=evidence.enrolment.effective if evidence is not None else 0,
         person_matches=matches,
-        broken=own and evidence is None,
+        broken=paper.own and evidence is None,
         link=link,
         key=key,
         rekeyed=rekeyed,
     )
 
 
-def _tag_of(row: sa.Row[Any]) -> bytes:
-    """The tag in a grant's row: SQLite keeps whatever an intruder leaves there."""
-    if not isinstance(row.tag, bytes) or len(row.tag) != TAG_SIZE:
-        raise EvidenceBroken("a grant's tag is none")
-    return row.tag
-
-
 def _verify(
-    house: House, conn: sa.Connection, row: sa.Row[Any], subject: Subject, *, decoy: bool
+    house: House,
+    conn: sa.Connection,
+    row: sa.Row[Any],
+    subject: Subject,
+    keys: Sequence[Mapping[str, Any]],
+    *,
+    decoy: bool,
 ) -> tuple[Evidence, str]:
     """The verified evidence of one grant, and the name of its key. `EvidenceBroken` when it is broken."""
     name = row.consent.encode()
     document = subject.link.open("grants", "document", name, row.document)
-    key = _key_behind(house, conn, subject, document)
+    key = _key_behind(house, keys, document)
     proof = subject.link.open("grants", "proof", name, row.proof).decode()
-    certificate = open_certificate(subject.link, dict(key))
+    certificate = open_certificate(subject.link, key)
     kid = certified_under(certificate)
     registrar = house.decoy.registrar if decoy else certifying_key(house, conn, key["registrar"], kid)
     evidence = house.evidence.verify(document, proof, certificate, registrar)
     return evidence, key["about"]
 
 
-def _key_behind(house: House, conn: sa.Connection, subject: Subject, document: bytes) -> Mapping[str, Any]:
+def _key_behind(house: House, keys: Sequence[Mapping[str, Any]], document: bytes) -> Mapping[str, Any]:
     """The row of the key that signed a consent: of a person's only key, or of the one that it names.
 
     That an only key is the one named, the verification that follows finds out.
     """
-    keys = [dict(key) for key in conn.execute(KEYS, {"of": subject.subject}).mappings()]
     try:
         found = keys[0] if len(keys) == 1 else key_named(house, keys, parse_consent(document).subject)
     except ConsentError as error:
@@ -120,11 +198,11 @@ def _key_behind(house: House, conn: sa.Connection, subject: Subject, document: b
     return found
 
 
-def _matches(house: House, conn: sa.Connection, subject: Subject, check: Person | None) -> bool | None:
+def _matches(identities: Identities, subject: Subject, check: Person | None) -> bool | None:
     """Whether the person behind the consent is the one the bank means; None when it did not say."""
     if check is None:
         return None
-    number, name = identity_of(house, conn, subject.subject)
+    number, name = identities.open(subject.subject)
     try:
         asked = canonical_citizen_number(check.citizen_number)
     except BadIdentifier:

@@ -14,27 +14,32 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One decrypted record revision: category, body, and the end (ms) of its display term if it has one."""
+    """One decrypted record revision: category, body, and the end (ms) of its display term if it has one.
+
+    `stored` are the body's canonical bytes, as they were decrypted.
+    """
 
     category: str
     body: Mapping[str, Any] = field(repr=False)
     shown_until: int | None
+    stored: bytes = field(default=b"", repr=False)
 
 
-def minimise(records: Iterable[Record], scope: Iterable[str], at: int) -> dict[str, list[dict[str, Any]]]:
+def minimise(records: Iterable[Record], scope: Iterable[str], at: int) -> dict[str, list[Record]]:
     """The records of the scope that may be shown at `at`, by category, oldest first within each."""
-    answer: dict[str, list[dict[str, Any]]] = {category: [] for category in scope}
+    answer: dict[str, list[Record]] = {category: [] for category in scope}
     for record in records:
         if record.category in answer and is_shown(record.shown_until, at):
-            answer[record.category].append(dict(record.body))
+            answer[record.category].append(record)
     for found in answer.values():
         found.sort(key=_order)
     return answer
 
 
-def _order(body: Mapping[str, Any]) -> tuple[str, ...]:
+def _order(record: Record) -> tuple[str, ...]:
     """Source and reference are unique together, so that the same records always stand in the same order."""
-    return tuple(str(body.get(name, "")) for name in ("occurred_on", "reference", "source"))
+    body = record.body
+    return str(body.get("occurred_on", "")), str(body.get("reference", "")), str(body.get("source", ""))
 
 
 def is_shown(shown_until: int | None, at: int) -> bool:

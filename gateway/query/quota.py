@@ -25,7 +25,8 @@ from gateway.query.ruled import Throttled
 from gateway.tables import quota_counts, throttled
 from gateway.transaction import Transaction
 from keys.instant import MINUTE, format_instant
-from ledger.rows import insert_or_add, upsert
+from ledger.rows import insert_or_add
+from ledger.sets import both, pairs, upsert_rows
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -34,9 +35,9 @@ CHUNK = 256
 _NO_LEAF = bytes(32)
 
 # Built once: building a statement costs more than running it.
-COUNTS = sa.select(quota_counts).where(
-    sa.tuple_(quota_counts.c.scope, quota_counts.c.name, quota_counts.c.purpose, quota_counts.c.per).in_(
-        sa.bindparam("wanted", expanding=True)
+COUNTS = both(
+    lambda among: sa.select(quota_counts).where(
+        among((quota_counts.c.scope, quota_counts.c.name, quota_counts.c.purpose, quota_counts.c.per), "keys")
     )
 )
 DUE = (
@@ -120,7 +121,8 @@ class Meter:
         self._turned_away: dict[str, int] = {}
         wanted = {_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)}
         if wanted:
-            for row in tx.conn.execute(COUNTS, {"wanted": sorted(wanted)}).mappings():
+            found = tx.conn.execute(COUNTS.on(tx.conn), pairs(tx.conn, "keys", sorted(wanted)))
+            for row in found.mappings():
                 self._read[Key(row["scope"], row["name"], row["purpose"], row["per"])] = _count(tx, dict(row))
         self._now = dict(self._read)
 
@@ -131,6 +133,12 @@ class Meter:
     def take(self, asked: Asked, *, again: bool = False) -> Throttled | None:
         """Count one leaf, or `Throttled`. `again` for an answer given again, which counts for no purpose."""
         return self._throttled(asked, take(self._now, self._quotas(asked, again=again), self._tx.at))
+
+    def give_back(self, asked: Asked) -> None:
+        """Take back what `take` has counted: the ask leaves no leaf after all."""
+        for quota, name in self._quotas(asked):
+            key = _key(quota, name)
+            self._now[key] = Count(self._now[key].window, self._now[key].count - 1)
 
     def count(self, asked: Asked, at: int) -> None:
         """Count one leaf of a time (ms) that is over, whatever room there was."""
@@ -145,11 +153,11 @@ class Meter:
         conn, custody = self._tx.conn, self._tx.house.custody
         changed = [(key, count) for key, count in self._now.items() if self._read.get(key) != count]
         if changed:
-            statement = upsert(conn, quota_counts, Key._fields, ("window", "count", "mac"))
             made = [
                 key._asdict() | {"window": one.window, "count": one.count} for key, one in sorted(changed)
             ]
-            conn.execute(statement, [rows.protect(custody, quota_counts, row, _NO_LEAF) for row in made])
+            protected = [rows.protect(custody, quota_counts, row, _NO_LEAF) for row in made]
+            upsert_rows(conn, quota_counts, Key._fields, ("window", "count", "mac"), protected)
         if self._turned_away:
             minute = self._tx.at // MINUTE
             counted = [

@@ -22,6 +22,7 @@ from consent.policy import policy_hash
 from consent.predicates import PredicateRule
 from gateway import policies
 from gateway.errors import EvidenceBroken
+from gateway.keyring import DataKey
 from gateway.query.minimise import is_shown
 from gateway.query.record_leaf import Answered
 from gateway.query.request import Ask
@@ -90,16 +91,14 @@ def body_mac(custody: Custody, institution: str, query: str, body: Mapping[str, 
     )
 
 
-def seal_given(ask: Ask, answered: Answered, revisions: Iterable[bytes]) -> bytes:
+def seal_given(ask: Ask, link: DataKey, answered: Answered, revisions: Iterable[bytes]) -> bytes:
     """What `queries.given` holds of an answer: `revisions` are the hashes that its leaf commits to."""
-    if ask.found.link is None:
-        raise EvidenceBroken("an answer to somebody whose link key does not open")
     given = {
         "leaf": answered.entry.leaf_hash.hex(),
         "revisions": [one.hex() for one in sorted(revisions)],
         "salt": b64u(answered.salt),
     }
-    return ask.found.link.seal("queries", "given", _row(ask), canonical(given))
+    return link.seal("queries", "given", _row(ask), canonical(given))
 
 
 def is_again(used: Used | None, mac: bytes) -> bool:
@@ -110,14 +109,19 @@ def is_again(used: Used | None, mac: bytes) -> bool:
 
 
 def recall(
-    tx: Transaction, used: Used, ask: Ask, leaves: Mapping[int, bytes], held: Iterable[sa.Row[Any]]
+    tx: Transaction,
+    used: Used,
+    ask: Ask,
+    link: DataKey,
+    leaves: Mapping[int, bytes],
+    held: Iterable[sa.Row[Any]],
 ) -> Recalled | Reason:
     """The first answer, or why it may not be given again now.
 
     `leaves` hold the one at `used.index`; `held` are the person's stored revisions, found whole.
     `EvidenceBroken` when row and leaf do not fit each other.
     """
-    given, leaf = _open(used, ask), leaves.get(used.index)
+    given, leaf = _open(used, ask, link), leaves.get(used.index)
     if leaf is None or leaf_hash(leaf).hex() != given.leaf:
         raise EvidenceBroken("what was given was given under another leaf")
     said = parse_leaf(leaf)
@@ -170,10 +174,10 @@ def forget_given(house: House) -> int:
     return forgotten
 
 
-def _open(used: Used, ask: Ask) -> _Given:
-    if ask.found.link is None or not isinstance(used.given, bytes):
+def _open(used: Used, ask: Ask, link: DataKey) -> _Given:
+    if not isinstance(used.given, bytes):
         raise EvidenceBroken("what was given does not open")
-    opened = ask.found.link.open("queries", "given", _row(ask), used.given)
+    opened = link.open("queries", "given", _row(ask), used.given)
     try:
         return msgspec.convert(parse_canonical(opened), _Given)
     except (KeysError, msgspec.ValidationError) as error:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from consent.document import Consent
-from gateway.keyring import DataKey
 from gateway.transaction import Nonce
 
 # `\Z`, not `$`: the latter lets a final newline through, which no leaf can hold.
@@ -120,8 +119,8 @@ class Found:
 
     `consent` is None where there is none for this asker; `tag` is the person's even then, if there is a
     person, so that the citizen sees the attempt. `stored` is the ciphertext that was verified, compared
-    under the lock. `link` is the data key of whose consent it is, the decoy's too; None where that is broken.
-    `key` names the row of the key that signed it (`about`): a person may have several.
+    under the lock. `link` is the version of the person's link key, the decoy's too; None where that is
+    broken. `key` names the row of the key that signed it (`about`): a person may have several.
     """
 
     tag: bytes
@@ -132,7 +131,7 @@ class Found:
     effective: int
     person_matches: bool | None
     broken: bool
-    link: DataKey | None = field(repr=False)
+    link: int | None
     key: str = ""
     rekeyed: int = 0
 

@@ -7,6 +7,7 @@ same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,8 +26,9 @@ class Disclosed:
 
     The two differ when an answer is given again: `at` is the first leaf's. `scope` is what may be shown,
     `revisions` the stored rows that the first leaf commits to, all of `subject`; `rule` the predicate's, as
-    the policy of that leaf states it, None for a report. `seal_to` is the institution's own encryption key
-    (public X25519 JWK), None for one that registered none: its answers go out in clear.
+    the policy of that leaf states it, None for a report. `wrapped` are the person's wrapped data keys, by
+    class. `seal_to` is the institution's own encryption key (public X25519 JWK), None for one that registered
+    none: its answers go out in clear.
     """
 
     entry: Entry
@@ -39,6 +41,7 @@ class Disclosed:
     tag: bytes
     subject: bytes
     revisions: tuple[sa.Row[Any], ...] = field(repr=False)
+    wrapped: Mapping[str, sa.Row[Any]] = field(repr=False)
     at: int
     rule: PredicateRule | None
     seal_to: Jwk | None
@@ -60,8 +63,8 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
-class Rekeyed:
-    """The person's data keys were replaced after the look-up: nothing was done, look up again."""
+class Moved:
+    """What was looked up is no longer so (the person's keys were replaced, say): look up again."""
 
 
-Ruled = Disclosed | Refused | Throttled | ReplayedNonce | Rekeyed
+Ruled = Disclosed | Refused | Throttled | ReplayedNonce | Moved

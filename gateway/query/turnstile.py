@@ -22,7 +22,6 @@ from consent.asks import Permit, Reason, Refuse, Ruling
 from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, rows
 from gateway.errors import EvidenceBroken, NotReady, ReplayedNonce
-from gateway.keyring import LINK
 from gateway.query import held as holding
 from gateway.query import redeliver
 from gateway.query.held import Held, Id, grant_of, id_of
@@ -31,56 +30,37 @@ from gateway.query.quota import Asked, Meter
 from gateway.query.record_leaf import record_answer, record_refusal, request_of
 from gateway.query.redeliver import Recalled, Used
 from gateway.query.request import Ask
-from gateway.query.ruled import Disclosed, Refused, Rekeyed, Ruled, Throttled
-from gateway.tables import data_keys, grants
+from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
+from gateway.tables import grants
 from gateway.transaction import Transaction
 from ledger.log import Entry
-
-LINKS = sa.select(data_keys.c.subject, data_keys.c.version).where(
-    data_keys.c.klass == LINK, data_keys.c.subject.in_(sa.bindparam("subjects", expanding=True))
-)
-"""Built once: building a statement costs more than running it."""
 
 
 def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
     """Rule on all asks of a batch; aligned with `asks`. What is replayed or beyond a quota leaves no leaf.
 
-    Nothing at all is done for one whose person's keys were replaced since it was looked up.
+    Nothing at all is done for one whose look-up no longer holds: it has to be looked up again.
     """
-    late = _rekeyed(tx, asks)
-    if not late:
-        return _rule_all(tx, asks)
-    ruled = iter(_rule_all(tx, [ask for ask in asks if id(ask) not in late]))
-    return [Rekeyed() if id(ask) in late else next(ruled) for ask in asks]
-
-
-def _rekeyed(tx: Transaction, asks: Sequence[Ask]) -> set[int]:
-    """Those (by `id`) whose person has another link key than the look-up found; read only if any may have."""
-    doubtful = [ask for ask in asks if ask.found.rekeyed != tx.house.rekeyed]
-    if not doubtful:
-        return set()
-    found = tx.conn.execute(LINKS, {"subjects": sorted({ask.found.subject for ask in doubtful})})
-    versions = {row.subject: row.version for row in found}
-    return {
-        id(ask)
-        for ask in doubtful
-        if ask.found.link is None or versions.get(ask.found.subject) != ask.found.link.version
-    }
-
-
-def _rule_all(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
-    fresh = tx.spend([ask.signer.nonce for ask in asks])  # 1
+    fresh = tx.are_fresh([ask.signer.nonce for ask in asks])  # 1
     live = [ask for ask, first in zip(asks, fresh, strict=True) if first]
-    used = holding.read_used(tx, live)
+    held = holding.open_held(tx, live)
     meter = Meter(tx, [_asked(ask) for ask in live])
-    ahead = _take_ahead(meter, used, live)  # 2
-    held = holding.read(tx, [ask for ask in live if ahead.get(id(ask)) is None], used)  # 3
+    ahead = _take_ahead(meter, held.used, live)  # 2
+    heard = [ask for ask in live if ahead.get(id(ask)) is None]
+    moved = holding.read_consents(tx, held, heard)
+    for ask in heard:
+        if id(ask) in moved and id(ask) in ahead:
+            meter.give_back(_asked(ask))
+    holding.read(tx, held, [ask for ask in heard if id(ask) not in moved])  # 3
     ruled: list[Ruled] = []
     for ask, first in zip(asks, fresh, strict=True):
         if not first:
             ruled.append(ReplayedNonce())
+        elif id(ask) in moved:
+            ruled.append(Moved())
         else:  # 4
             ruled.append(ahead.get(id(ask)) or _rule(tx, held, meter, ask, taken=id(ask) in ahead))
+    tx.keep([ask.signer.nonce for ask in live if id(ask) not in moved])
     meter.write()
     holding.write(tx, held)
     return ruled
@@ -156,7 +136,8 @@ def _recalled(tx: Transaction, held: Held, ask: Ask, used: Used, ruling: Ruling)
     if isinstance(ruling, Refuse):
         return ruling.reason
     try:
-        return redeliver.recall(tx, used, ask, held.leaves, held.revisions[ask.found.subject])
+        link = holding.link_of(tx, held, ask)
+        return redeliver.recall(tx, used, ask, link, held.leaves, held.revisions[ask.found.subject])
     except (EvidenceBroken, NotReady):  # not ready: the policy of then is none that this release can read
         holding.alert("queries", ask.query.query_id)
         return Reason.EVIDENCE_BROKEN
@@ -173,7 +154,8 @@ def _sobered(ask: Ask, ruling: Ruling) -> Ruling:
 def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclosed:
     """Append the answer's leaf, count the use, remember what was given."""
     query, found, row = ask.query, ask.found, held.grants[ask.found.consent_id]
-    shown = tuple(one for one in held.revisions[found.subject] if one.category in permit.categories)
+    permitted = frozenset(permit.categories)
+    shown = tuple(one for one in held.revisions[found.subject] if one.category in permitted)
     hashes = [one.revision_hash for one in shown]
     answered = record_answer(
         tx,
@@ -187,7 +169,7 @@ def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclose
     )
     entry, counted = answered.entry, rows.columns_of(grants, row) | {"uses": permit.use}
     held.count_use(found.consent_id, tx.protect(grants, counted, entry))
-    given = redeliver.seal_given(ask, answered, hashes)
+    given = redeliver.seal_given(ask, holding.link_of(tx, held, ask), answered, hashes)
     held.spend(ask, Used(entry.index, ask.body_mac, given, tx.at))
     held.leaves[entry.index] = entry.leaf
     name = predicate_name(query.answer)
@@ -217,6 +199,7 @@ def _released(
         tag=ask.found.tag,
         subject=ask.found.subject,
         revisions=revisions,
+        wrapped=held.wrapped[ask.found.subject],
         at=at,
         rule=rule,
         seal_to=held.seal_to.get(ask.signer.institution),

@@ -110,10 +110,10 @@ def parse_mapping(text: str) -> SourceMapping:
         raise MalformedMapping("the mapping is too long")
     try:
         mapping = msgspec.convert(tomllib.loads(text), SourceMapping, strict=True)
-    except tomllib.TOMLDecodeError as error:
-        raise MalformedMapping(f"the mapping is not TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise MalformedMapping(f"the mapping does not have the expected members: {error}") from None
+    except (ValueError, RecursionError) as error:  # tomllib lets both through: long integers, deep nesting
+        raise MalformedMapping(f"the mapping is not TOML: {error}") from None
     for complaint in _complaints(mapping):
         raise MalformedMapping(complaint)
     return mapping

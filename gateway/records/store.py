@@ -6,58 +6,48 @@ commitments cover; it opens only in its own row, for its own person. Opening che
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from gateway.errors import EvidenceBroken
+from gateway.keyring import DataKey
 from gateway.query.minimise import Record
 from gateway.tables import records
-from keys.canonical import parse_canonical, sha256
-from keys.fields import field_key_id
+from keys.canonical import parse_stored, sha256
 
 if TYPE_CHECKING:
     from gateway.house import House
 
 
-def open_revisions(house: House, subject: bytes, revisions: Iterable[sa.Row[Any]]) -> list[Record]:
-    """Decrypt stored revisions of one person. `EvidenceBroken` when one is not what its hash says."""
-    wanted = list(revisions)
-    if not wanted:
-        return []
-    with house.read() as conn:
-        keys = house.keyring.open(conn, subject, {row.klass for row in wanted})
-        if any(field_key_id(row.body) != keys[row.klass].version for row in wanted):
-            wanted = _rekeyed(conn, wanted)
+def open_revisions(
+    house: House, revisions: Iterable[sa.Row[Any]], wrapped: Mapping[str, sa.Row[Any]]
+) -> list[Record]:
+    """Decrypt stored revisions of one person, by the person's wrapped data keys of the same snapshot.
+
+    `EvidenceBroken` when one is not what its hash says, or its key is missing.
+    """
+    keys: dict[str, DataKey] = {}
     opened = []
-    for row in wanted:
+    for row in revisions:
+        key = keys.get(row.klass)
+        if key is None:
+            key = keys[row.klass] = _unwrapped(house, wrapped.get(row.klass))
         if sha256(row.body) != row.revision_hash:
             raise EvidenceBroken("a stored record is not the revision that the ledger committed to")
-        body = parse_canonical(keys[row.klass].open("records", "body", row.record, row.body))
+        stored = key.open("records", "body", row.record, row.body)
+        body = parse_stored(stored)
         if body["category"] != row.category:  # the column chose it; only what was encrypted counts
             raise EvidenceBroken("a stored record is of another category than its row says")
-        opened.append(Record(row.category, body, row.shown_until))
+        opened.append(Record(row.category, body, row.shown_until, stored))
     return opened
 
 
-def _rekeyed(conn: sa.Connection, wanted: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
-    """The same records as they stand now: their keys were replaced since these rows were read.
-
-    `EvidenceBroken` unless each still has the content that was decided on.
-    """
-    found = conn.execute(sa.select(records).where(records.c.record.in_([row.record for row in wanted])))
-    now = {row.record: row for row in found}
-    anew = [now.get(row.record) for row in wanted]
-    same = [
-        row
-        for row, before in zip(anew, wanted, strict=True)
-        if row is not None and hmac.compare_digest(row.content_mac, before.content_mac)
-    ]
-    if len(same) != len(wanted):
-        raise EvidenceBroken("a stored record is another than the one that was decided on")
-    return same
+def _unwrapped(house: House, row: sa.Row[Any] | None) -> DataKey:
+    if row is None:
+        raise EvidenceBroken("a data key is missing")
+    return house.keyring.unwrap(row.subject, row.klass, row.version, row.epoch, row.wrapped)
 
 
 def revisions_of(conn: sa.Connection, subject: bytes) -> list[sa.Row[Any]]:

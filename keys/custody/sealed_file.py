@@ -98,8 +98,10 @@ def parse_sealed_file(data: bytes, members: AbstractSet[str], nonce_bytes: int) 
     """A custody file whose header has exactly `members`, of which `v` is 1. Raises CustodyError."""
     try:
         found = parse_canonical(data)
-        if not isinstance(found, dict) or found.keys() != members | {"nonce", "wrapped"} or found["v"] != 1:
+        if not isinstance(found, dict) or found.keys() != members | {"nonce", "wrapped"}:
             raise Malformed("a custody file of an unknown form")
+        if found["v"] != 1 or found["v"] is True:
+            raise Malformed("a custody file of an unknown version")
         wrapped = unb64u(found.pop("wrapped"), SECRET_BYTES + _TAG_BYTES)
         nonce = unb64u(found.pop("nonce"), nonce_bytes)
     except KeysError as error:

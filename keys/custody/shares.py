@@ -42,6 +42,7 @@ _LABEL = 14
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF = re.compile(r"([1-9][0-9]?) of ([1-9][0-9]?)")
+_THRESHOLD = re.compile(r"[1-9][0-9]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,10 @@ def parse_share(text: str) -> RootShare:
     origin, copy, of, threshold = (line[1].strip() for line in _cased(text)[1:5])
     numbers = _OF.fullmatch(of.lower())
     if not (
-        numbers and threshold.isdecimal() and _ORIGIN.fullmatch(origin) and _UUID.fullmatch(copy.lower())
+        numbers
+        and _THRESHOLD.fullmatch(threshold)
+        and _ORIGIN.fullmatch(origin)
+        and _UUID.fullmatch(copy.lower())
     ):
         raise BadShare("this is no share of a root key, or its first five lines were changed")
     words = tuple(word for line in lines[5:] for word in " ".join(line).split())

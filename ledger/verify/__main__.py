@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,6 +27,9 @@ from ledger.errors import BrokenCheckpoint, Finding
 from ledger.verify.auditor import Summary, Trust, audit
 
 PROGRESS_SECONDS = 0.2
+LINE_SECONDS = 5.0
+"""How often progress is shown, on a terminal and elsewhere."""
+MOST_JOBS = 256
 
 _PROOFS = "citizens' signatures, requests and registrars' certificates"
 
@@ -40,9 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         trust = _trust(options)
         if not options.directory.is_dir():
             raise Unusable(f"{options.directory} is no directory")
-        counter = _Counter(sys.stderr)
+        if options.no_replay and (options.regulator_key or options.registrar):
+            raise Unusable("--no-replay looks into no leaf: leave out --regulator-key and --registrar, or it")
+        counter = _Counter(sys.stderr, options.progress)
         try:
-            summary = audit(options.directory, trust, counter.show)
+            jobs = options.jobs or os.cpu_count() or 1
+            summary = audit(options.directory, trust, counter.show, jobs, not options.no_replay)
         finally:
             counter.wipe()
     except Finding as finding:
@@ -54,13 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"cannot verify: {error.filename}: {error.strerror}\n")
         return 2
+    except BrokenProcessPool:
+        sys.stderr.write("cannot verify: a process that read leaves was ended; try again with --jobs 1\n")
+        return 2
     _print(options.json, summary_lines(summary), {"ok": True, **asdict(summary), **_scope(summary)})
     return 0
 
 
 def summary_lines(summary: Summary) -> list[str]:
     """What an auditor reads after a log that is in order."""
-    width = max(len(type_) for type_ in summary.counts)
+    width = max((len(type_) for type_ in summary.counts), default=0)
     scope = _scope(summary)
     return [
         f"in order: {summary.origin}, {summary.size} leaves, root {summary.root}",
@@ -72,6 +83,8 @@ def summary_lines(summary: Summary) -> list[str]:
 
 def _scope(summary: Summary) -> dict[str, list[str]]:
     """In plain words, what this run did and did not check."""
+    if not summary.replayed:
+        return _tree_alone(summary)
     checked = [
         "checkpoint signature, tiles, root, chain and each person's chain",
         "every answer replayed against consent, standing, policy and count",
@@ -99,11 +112,26 @@ def _scope(summary: Summary) -> dict[str, list[str]]:
         checked.append("enrolments name pinned registrars only")
     else:
         checked.append("registrars' certificates, against the pinned keys")
+    _add_kept(summary, checked, missing)
+    return {"checked": checked, "not_checked": missing}
+
+
+def _tree_alone(summary: Summary) -> dict[str, list[str]]:
+    """The same where replay was left out."""
+    checked = ["checkpoint signature, tiles, root, and that each leaf names the one before it"]
+    missing = [
+        "replay (--no-replay): what leaves say, their form, persons' chains, whether an answer was allowed",
+        "the published keys and policies, and which of them signed the checkpoint (--no-replay)",
+    ]
+    _add_kept(summary, checked, missing)
+    return {"checked": checked, "not_checked": missing}
+
+
+def _add_kept(summary: Summary, checked: list[str], missing: list[str]) -> None:
     if summary.kept:
         checked.append(f"the log continues the {summary.kept} checkpoints that were kept")
     else:
         missing.append("other histories (no --kept: compare with a checkpoint kept earlier)")
-    return {"checked": checked, "not_checked": missing}
 
 
 def _finding_lines(finding: Finding) -> list[str]:
@@ -160,8 +188,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a checkpoint of this log that you kept earlier; repeatable. It shows a changed history",
     )
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="processes that read leaves, by default one a processor; what is found is the same",
+    )
+    parser.add_argument(
+        "--no-replay",
+        action="store_true",
+        help="check the tree and the chain alone, and nothing that leaves say: several times as fast",
+    )
+    parser.add_argument(
+        "--progress", action="store_true", help="show progress where standard error is no terminal too"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser
+
+
+def _jobs(text: str) -> int:
+    """A number of processes."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_JOBS):
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_JOBS}")
+    return int(text)
 
 
 def _trust(options: argparse.Namespace) -> Trust:
@@ -202,24 +251,40 @@ def _jwk(file: Path, parse: Callable[[dict[str, object]], object], wanted: str) 
 
 
 class _Counter:
-    """Leaves done, on a terminal only, a few times a second, on one line that is wiped at the end."""
+    """Leaves done, how fast, and how long it will take, on one line that is wiped at the end; where it is
+    asked for and there is no terminal, a line each time, which stays.
+    """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, asked: bool) -> None:
         self._stream = stream
+        self._terminal = stream.isatty()
         self._shown = False
-        self._due = time.monotonic() + PROGRESS_SECONDS if stream.isatty() else math.inf
+        self._begun = time.monotonic()
+        self._every = PROGRESS_SECONDS if self._terminal else LINE_SECONDS
+        self._due = self._begun + self._every if self._terminal or asked else math.inf
 
     def show(self, done: int, total: int) -> None:
-        if time.monotonic() >= self._due:
-            self._stream.write(f"\r\x1b[K{done:,} of {total:,} leaves")
-            self._stream.flush()
-            self._shown = True
-            self._due = time.monotonic() + PROGRESS_SECONDS
+        now = time.monotonic()
+        if now < self._due:
+            return
+        rate = done / max(now - self._begun, 1e-3)
+        line = f"{done:,} of {total:,} leaves, {rate:,.0f}/s, {_duration((total - done) / max(rate, 1))} left"
+        self._stream.write(f"\r\x1b[K{line}" if self._terminal else f"{line}\n")
+        self._stream.flush()
+        self._shown = True
+        self._due = now + self._every
 
     def wipe(self) -> None:
-        if self._shown:
+        if self._shown and self._terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    """`1:05` of minutes and seconds, or `2:01:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 if __name__ == "__main__":

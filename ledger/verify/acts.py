@@ -148,7 +148,7 @@ def _withdrawal_document(_: Leaf, shown: tuple[ConsentWithdrawn, Withdrawn], wor
     body, held = shown
     if held.document is None:
         return None
-    withdrawal, grant = d.read(held.document, d.Withdrawal), world.grants[body.grant]
+    withdrawal, grant = d.read(held.document, d.Withdrawal), world.granted(body.grant)
     if withdrawal.gateway != world.origin:
         return "the withdrawal was made for another gateway"
     if grant.consent_id and withdrawal.consent_id != grant.consent_id:

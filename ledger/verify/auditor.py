@@ -1,11 +1,11 @@
 """The audit of one exported log, from its checkpoint to its last leaf, with nothing but public keys.
 
 Invariant: `audit` returns only if every rule held for every leaf; the first that does not is raised as a
-`Finding`. It reads each file once and keeps no leaves.
+`Finding`. It keeps no leaves; what it finds does not depend on how many processes read them.
 
     1 checkpoint: the pinned key, or one rotated to    following
-    2 each leaf: tile hash, canonical form, chain       reader, entries, chain
-    3 each leaf: enforcement replayed                   replay
+    2 each leaf: tile hash, canonical form              crew -> parts, files, spellings
+    3 each leaf: chain, enforcement replayed            replaying -> lanes, or chain and replay
     4 each leaf: sealed evidence, with a key for it     sealed, evidence
     5 the other tiles, the root, the published keys     reader, here
     6 the checkpoint is by the key of its size          signers, here
@@ -15,7 +15,7 @@ Invariant: `audit` returns only if every rule held for every leaf; the first tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,22 +25,19 @@ from keys.canonical import parse_json_strict
 from keys.errors import KeysError
 from keys.notes import Vkey, format_vkey, peek_note
 from keys.signing import PublicKey
-from ledger.bodies import KeySealing
 from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.entries import Leaf, parse_leaf
-from ledger.errors import BrokenCheckpoint, Finding, MalformedLeaf
+from ledger.errors import BrokenCheckpoint, Finding
 from ledger.logkeys import LogKeys, claimed
-from ledger.tiles import TileDirectory
-from ledger.verify import chain, citizens, corrections, erasures, evidence, replay, signers
+from ledger.tiles import WIDTH, TileDirectory
+from ledger.verify import citizens, corrections, erasures, signers
+from ledger.verify.crew import parts, without_collector
 from ledger.verify.following import Opened, open_export, predecessors
+from ledger.verify.parts import RUN, Mode, runs
 from ledger.verify.policy import read_policy
 from ledger.verify.reader import Tree
-from ledger.verify.rules import hold
+from ledger.verify.replaying import Progress, Replay, Shelf, grown
 from ledger.verify.sealed import Opener
 from ledger.verify.state import World
-
-Progress = Callable[[int, int], None]
-"""(leaves done, leaves in all)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,8 @@ class Summary:
     """What was found in order. `root` is hex; `opened` and `not_ours` count sealed details, None without a
     key; `kept` counts the earlier checkpoints that the log continues, `deferred` the statutory queries that
     their persons are not told of yet. `recovered` are the leaves (first, end) that came back to a database
-    put back, `lost` the sealed details that are missing, of those and of persons who were erased.
+    put back, `lost` the sealed details that are missing, of those and of persons who were erased. Unless
+    `replayed`, nothing is known of what the leaves say.
     """
 
     origin: str
@@ -76,30 +74,44 @@ class Summary:
     deferred: int
     recovered: tuple[tuple[int, int], ...] = ()
     lost: int = 0
+    replayed: bool = True
 
 
-def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total: None) -> Summary:
-    """Verify the log exported to `directory`.
+def audit(
+    directory: Path,
+    trust: Trust,
+    progress: Progress = lambda done, total: None,
+    jobs: int = 1,
+    replayed: bool = True,
+) -> Summary:
+    """Verify the log exported to `directory`, read by `jobs` processes; what is found does not depend on
+    them.
 
-    Raises Finding for the first thing wrong, keys.errors.Malformed for a regulator's key that is none,
-    BrokenCheckpoint for a kept note that is none of this log, and OSError for a file that is there but cannot
-    be read.
+    Unless `replayed`, what the leaves say is left out, their form too: only the checkpoint, the tree, and
+    that each leaf names the one before it. Raises Finding for the first thing wrong, keys.errors.Malformed
+    for a regulator's key that is none, BrokenCheckpoint for a kept note that is none of this log, OSError for
+    a file that is there but cannot be read, and BrokenProcessPool when a process was ended from outside.
     """
     opener = None if trust.regulator is None else Opener(directory, trust.regulator)
     export = open_export(directory, trust.vkey)
     checkpoint = export.checkpoint
+    tree, mode = Tree(directory, checkpoint), _mode(opener, replayed)
+    read = parts(runs(directory, checkpoint.origin, checkpoint.size, mode), _useful(jobs, checkpoint.size))
+    if not replayed:
+        for _ in grown(read, tree, progress, checkpoint.size):
+            pass
+        _check_kept(directory, checkpoint, trust, LogKeys.only(export.vkey))
+        return _summary(export, trust, Counter(), None, None)
+    shelf = Shelf(directory, checkpoint.size)
     world = World(
         origin=checkpoint.origin,
         find_policy=partial(read_policy, directory),
+        find_leaf=shelf.leaf,
         pins=trust.registrars,
         predecessors=predecessors(directory, checkpoint, trust.registrars),
     )
-    counts: Counter[str] = Counter()
-    for index, data, leaf_hash in Tree(directory, checkpoint).leaves():
-        leaf = _parse(index, data)
-        _take(index, leaf, leaf_hash.hex(), world, opener)
-        counts[leaf.type] += 1
-        progress(index + 1, checkpoint.size)
+    with without_collector():
+        counts = Replay(world, opener, shelf).take(grown(read, tree, progress, checkpoint.size))
     citizens.check_end(world)
     corrections.check_end(world)
     erasures.check_end(world, () if opener is None else opener.unread, trust.recoveries)
@@ -111,44 +123,40 @@ def audit(directory: Path, trust: Trust, progress: Progress = lambda done, total
     _check_signer(export, world)
     _check_keys_file(directory, export.vkey, world)
     _check_kept(directory, checkpoint, trust, signers.log_keys(world, export.vkey))
+    return _summary(export, trust, counts, world, opener)
+
+
+def _mode(opener: Opener | None, replayed: bool) -> Mode:
+    """How leaves are handed over: whole where their details are opened, for that takes the rules anyway."""
+    if not replayed:
+        return "linked"
+    return "plain" if opener is None else "whole"
+
+
+def _useful(jobs: int, size: int) -> int:
+    """No more processes than there is work for: starting one costs as much as reading some ten thousand
+    leaves.
+    """
+    return max(1, min(jobs, size // (RUN * WIDTH)))
+
+
+def _summary(
+    export: Opened, trust: Trust, counts: Counter[str], world: World | None, opener: Opener | None
+) -> Summary:
     return Summary(
-        origin=checkpoint.origin,
-        size=checkpoint.size,
-        root=checkpoint.root.hex(),
+        origin=export.checkpoint.origin,
+        size=export.checkpoint.size,
+        root=export.checkpoint.root.hex(),
         counts=dict(sorted(counts.items())),
         pinned=trust.registrars is not None,
         opened=None if opener is None else opener.opened,
         not_ours=None if opener is None else opener.not_ours,
         kept=len(trust.kept),
-        deferred=len(world.deferred),
-        recovered=tuple((part.start, part.stop) for part in world.recovered),
+        deferred=0 if world is None else len(world.deferred),
+        recovered=() if world is None else tuple((part.start, part.stop) for part in world.recovered),
         lost=0 if opener is None else len(opener.unread),
+        replayed=world is not None,
     )
-
-
-def _parse(index: int, data: bytes) -> Leaf:
-    try:
-        return parse_leaf(data)
-    except MalformedLeaf as malformed:
-        raise Finding(index, "leaf", str(malformed)) from None
-
-
-def _take(index: int, leaf: Leaf, leaf_hash: str, world: World, opener: Opener | None) -> None:
-    """Check one leaf against everything before it, then take over what it says."""
-    hold(chain.CHAIN, index, leaf, leaf.body, world)
-    chain.seat(leaf, world)
-    replay.check(index, leaf, world)
-    details = None
-    if opener is not None:
-        if isinstance(leaf.body, KeySealing):
-            opener.announce(index, leaf.body)
-        details = evidence.read_details(index, leaf, opener.open(index, leaf))
-    if details is not None:
-        evidence.check(index, leaf, details, world)
-    replay.apply(leaf, world)
-    if details is not None:
-        evidence.apply(leaf, details, world)
-    chain.advance(leaf, leaf_hash, world)
 
 
 def _check_signer(export: Opened, world: World) -> None:

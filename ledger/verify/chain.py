@@ -11,7 +11,7 @@ from ledger.entries import Leaf
 from ledger.members import ZERO_HASH
 from ledger.verify import statutes as st
 from ledger.verify.rules import Rule
-from ledger.verify.state import Subject, World
+from ledger.verify.state import World
 
 
 def _log(leaf: Leaf, _: Body, world: World) -> str | None:
@@ -106,7 +106,7 @@ CHAIN = (
 def seat(leaf: Leaf, world: World) -> None:
     """Make sure that the person of the leaf has a record, before the rules of its type look for it."""
     if leaf.subject is not None:
-        world.subjects.setdefault(leaf.subject.tag, Subject(leaf.subject.tag))
+        world.subjects.seat(leaf.subject.tag)
 
 
 def advance(leaf: Leaf, leaf_hash: str, world: World) -> None:
@@ -115,6 +115,4 @@ def advance(leaf: Leaf, leaf_hash: str, world: World) -> None:
     world.head = leaf_hash
     world.at = leaf.at
     if leaf.subject is not None:
-        subject = world.subjects[leaf.subject.tag]
-        subject.n += 1
-        subject.head = leaf_hash
+        world.subjects[leaf.subject.tag].advance(leaf_hash)

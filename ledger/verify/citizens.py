@@ -25,7 +25,8 @@ from ledger.entries import Leaf
 from ledger.errors import Finding
 from ledger.verify.consents import subject_of
 from ledger.verify.rules import Rule
-from ledger.verify.state import CitizenKey, World
+from ledger.verify.state import World
+from ledger.verify.store import CitizenKey
 
 Act: TypeAlias = ConsentResumed | ConsentWithdrawn | SubjectKeyRevoked | SubjectRead
 """What a citizen does with a key, or a counter for them."""
@@ -152,7 +153,7 @@ def apply_enrolled(leaf: Leaf, body: SubjectEnrolled, world: World) -> None:
         since=format_instant(since),
         further=bool(keys),
     )
-    world.certificates[body.certificate_sha256] = leaf.index
+    world.certificates.add(bytes.fromhex(body.certificate_sha256))
 
 
 def apply_revoked(leaf: Leaf, body: SubjectKeyRevoked, world: World) -> None:
@@ -162,7 +163,7 @@ def apply_revoked(leaf: Leaf, body: SubjectKeyRevoked, world: World) -> None:
     if body.cause != "compromised":
         return
     for index in key.grants:
-        grant = world.grants[index]
+        grant = world.granted(index)
         if not grant.withdrawn and grant.suspended is None and leaf.at < grant.not_after:
             world.suspending[index] = leaf.index
 

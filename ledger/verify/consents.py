@@ -6,7 +6,6 @@ the limits of the policy in force; a withdrawal (撤回) ends exactly one consen
 
 from __future__ import annotations
 
-import sys
 from typing import TypeAlias
 
 from keys.instant import DAY, parse_instant
@@ -25,7 +24,8 @@ from ledger.bodies import (
 from ledger.entries import Leaf
 from ledger.verify.rules import Rule
 from ledger.verify.signers import in_force
-from ledger.verify.state import Grant, Request, Subject, Terms, World
+from ledger.verify.state import Terms, World
+from ledger.verify.store import Granted, Subject, Subjects, raw_uuid
 
 Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate | Terms
 UnderGrant: TypeAlias = ConsentResumed | ConsentSuspended | ConsentWithdrawn | QueryDisclosed | QueryPredicate
@@ -33,7 +33,7 @@ UnderGrant: TypeAlias = ConsentResumed | ConsentSuspended | ConsentWithdrawn | Q
 
 def subject_of(leaf: Leaf, world: World) -> Subject:
     """The record of the person that the leaf is about; a leaf of these types always has one."""
-    return world.subjects[leaf.subject.tag] if leaf.subject is not None else Subject("")
+    return Subjects(world.grants).seat("") if leaf.subject is None else world.subjects[leaf.subject.tag]
 
 
 def _registrar_acts(leaf: Leaf, body: SubjectEnrolled, _: World) -> str | None:
@@ -65,7 +65,9 @@ def _registrar_pinned(_: Leaf, body: SubjectEnrolled, world: World) -> str | Non
 
 def _certificate_once(_: Leaf, body: SubjectEnrolled, world: World) -> str | None:
     return (
-        "the certificate enrolled somebody before" if body.certificate_sha256 in world.certificates else None
+        "the certificate enrolled somebody before"
+        if bytes.fromhex(body.certificate_sha256) in world.certificates
+        else None
     )
 
 
@@ -80,19 +82,21 @@ def _request_recipient(leaf: Leaf, body: ConsentAsked, _: World) -> str | None:
 
 
 def _request_once(_: Leaf, body: ConsentAsked, world: World) -> str | None:
-    return "the request was made before" if (body.recipient, body.request) in world.requested else None
+    return (
+        "the request was made before" if world.requested(body.recipient, body.request) is not None else None
+    )
 
 
 def _request_open(leaf: Leaf, body: ConsentAsked, world: World) -> str | None:
-    request = world.requests.get((body.recipient, body.request))
-    if request is not None and request.subject is subject_of(leaf, world):
+    slot, requests = world.requested(body.recipient, body.request), world.requests
+    if slot is not None and requests.open[slot] and requests.subject[slot] == subject_of(leaf, world).slot:
         return None
     return "no such request to this person is open"
 
 
 def _request_same(_: Leaf, body: ConsentAsked, world: World) -> str | None:
-    request = world.requests[body.recipient, body.request]
-    if (request.purpose, request.categories) == (body.purpose, body.categories):
+    slot, requests = world.requested(body.recipient, body.request), world.requests
+    if slot is not None and requests.asked.values[requests.scope[slot]] == (body.purpose, body.categories):
         return None
     return "the request was another when it was made"
 
@@ -127,7 +131,9 @@ def _key_commitment(leaf: Leaf, body: ConsentGranted, world: World) -> str | Non
 
 
 def _consent_once(_: Leaf, body: ConsentGranted, world: World) -> str | None:
-    return "the same consent was granted before" if body.consent_hash in world.consents else None
+    return (
+        "the same consent was granted before" if bytes.fromhex(body.consent_hash) in world.consents else None
+    )
 
 
 def _recipient_known(_: Leaf, body: ConsentGranted, world: World) -> str | None:
@@ -163,7 +169,7 @@ def _grant_exists(_: Leaf, body: UnderGrant, world: World) -> str | None:
 
 
 def _grant_subject(leaf: Leaf, body: UnderGrant, world: World) -> str | None:
-    if world.granted(body.grant).subject is subject_of(leaf, world):
+    if world.granted(body.grant).subject == subject_of(leaf, world):
         return None
     return "the consent is another person's"
 
@@ -198,34 +204,29 @@ GRANT_LIVE = Rule("grant-live", _grant_live)
 
 def apply_requested(leaf: Leaf, body: ConsentAsked, world: World) -> None:
     """`consent.requested`."""
-    name = (sys.intern(body.recipient), body.request)
-    world.requested[name] = leaf.index
-    world.requests[name] = Request(
-        subject_of(leaf, world), sys.intern(body.purpose), body.categories, leaf.index
-    )
+    requests = world.requests
+    scope = requests.asked.number((body.purpose, body.categories))
+    key = requests.key(body.recipient, raw_uuid(body.request))
+    requests.add(key, leaf.index, subject_of(leaf, world).slot, scope)
 
 
 def apply_closed_request(_: Leaf, body: ConsentAsked, world: World) -> None:
     """`consent.declined`, `consent.lapsed`."""
-    del world.requests[body.recipient, body.request]
+    slot = world.requested(body.recipient, body.request)
+    if slot is not None:
+        world.requests.open[slot] = 0
 
 
 def apply_granted(leaf: Leaf, body: ConsentGranted | ConsentCarried, world: World) -> None:
     """`consent.granted`."""
-    world.consents.add(body.consent_hash)
-    subject_of(leaf, world).keys[body.commitment].grants.append(leaf.index)
-    world.grants[leaf.index] = Grant(
-        subject=subject_of(leaf, world),
-        recipient=sys.intern(body.recipient),
-        purpose=sys.intern(body.purpose),
-        categories=frozenset(sys.intern(category) for category in body.categories),
-        answer=sys.intern(body.answer),
-        not_before=body.not_before,
-        not_after=body.not_after,
-        max_uses=body.max_uses,
-    )
+    world.consents.add(bytes.fromhex(body.consent_hash))
+    subject = subject_of(leaf, world)
+    subject.keys[body.commitment].grants.append(leaf.index)
+    terms = Granted(body.recipient, body.purpose, frozenset(body.categories), body.answer)
+    bounds = (body.not_before + body.not_after).encode()
+    world.grants.add(leaf.index, subject.slot, world.grants.terms.number(terms), bounds, body.max_uses)
 
 
 def apply_withdrawn(_: Leaf, body: ConsentWithdrawn, world: World) -> None:
     """`consent.withdrawn`."""
-    world.grants[body.grant].withdrawn = True
+    world.granted(body.grant).withdraw()

@@ -68,5 +68,5 @@ def apply_restated(leaf: Leaf, body: RecordRestated, world: World) -> None:
 
 def check_end(world: World) -> None:
     """Raise a Finding for a correction at the end of the log that nothing was stated after."""
-    if any(subject.corrects for subject in world.subjects.values()):
+    if world.subjects.corrects:
         raise Finding(None, "correction-restated", _UNSTATED)

@@ -27,7 +27,7 @@ def _answer_exists(_: Leaf, body: Delivery, world: World) -> str | None:
 
 
 def _answer_subject(leaf: Leaf, body: Delivery, world: World) -> str | None:
-    if world.answers[body.of].subject is subject_of(leaf, world):
+    if q.answered(body.of, world).subject == subject_of(leaf, world):
         return None
     return "the answer was about another person"
 
@@ -38,25 +38,25 @@ def _undelivered_once(_: Leaf, body: QueryUndelivered, world: World) -> str | No
 
 def _redelivered_original(_: Leaf, body: QueryRedelivered, world: World) -> str | None:
     """Else a chain of redeliveries would stretch the time of the first."""
-    original = world.answers[body.of].index == body.of
+    original = q.answered(body.of, world).index == body.of
     return None if original else "the leaf names a redelivery instead of the answer"
 
 
 def _redelivered_to(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
-    if leaf.by is not None and leaf.by.institution == world.answers[body.of].institution:
+    if leaf.by is not None and leaf.by.institution == q.answered(body.of, world).institution:
         return None
     return "the answer left again to another institution than the one that had asked"
 
 
 def _redelivered_in_time(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
     hours = world.policy.retention.redelivery_hours
-    in_time = leaf.instant < parse_instant(world.answers[body.of].at) + hours * HOUR
+    in_time = leaf.instant < parse_instant(q.answered(body.of, world).at) + hours * HOUR
     return None if in_time else "the answer left again later than the policy allows"
 
 
 def _redelivered_live(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
     """Its uses do not matter: the first delivery was one."""
-    grant = world.answers[body.of].grant
+    grant = q.answered(body.of, world).grant
     if grant is None or (not grant.withdrawn and grant.suspended is None and leaf.at < grant.not_after):
         return None
     return "the answer left again after its consent was withdrawn, suspended or over"
@@ -64,7 +64,7 @@ def _redelivered_live(leaf: Leaf, body: QueryRedelivered, world: World) -> str |
 
 def _redelivered_asker(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
     """Under a consent a colleague may send the same again; what a statute opens is its asker's alone."""
-    first, operator = world.answers[body.of], None if leaf.by is None else leaf.by.operator
+    first, operator = q.answered(body.of, world), None if leaf.by is None else leaf.by.operator
     if first.terms.statute is None or operator == first.operator:
         return None
     return "a statutory answer left again to another operator than the one who had asked"
@@ -72,7 +72,7 @@ def _redelivered_asker(leaf: Leaf, body: QueryRedelivered, world: World) -> str 
 
 def _redelivered_scope(leaf: Leaf, body: QueryRedelivered, world: World) -> str | None:
     """By the policy in force now, as the answer itself was by the one of then."""
-    terms = world.answers[body.of].terms
+    terms = q.answered(body.of, world).terms
     for rule in _BY_CONSENT if terms.statute is None else _BY_STATUTE:
         wrong = rule.check(leaf, terms, world)
         if wrong is not None:
@@ -106,6 +106,6 @@ def apply_undelivered(_: Leaf, body: QueryUndelivered, world: World) -> None:
     world.undelivered.add(body.of)
 
 
-def apply_redelivered(leaf: Leaf, body: QueryRedelivered, world: World) -> None:
+def apply_redelivered(leaf: Leaf, _: QueryRedelivered, world: World) -> None:
     """`query.redelivered`: it may turn out not to have left, as the answer itself may."""
-    world.answers[leaf.index] = world.answers[body.of]
+    world.answers.add(leaf.index)

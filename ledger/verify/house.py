@@ -60,7 +60,9 @@ def _key_holder(_: Leaf, body: KeyPublished, world: World) -> str | None:
 
 def _key_pinned(_: Leaf, body: KeyPublished, world: World) -> str | None:
     pinned = None if world.pins is None or body.use != "registrar" else world.pins.get(body.holder)
-    if pinned is None or body.kid in {key.kid for key in pinned} | world.predecessors(body.holder):
+    if pinned is None or body.kid in {key.kid for key in pinned}:
+        return None
+    if body.kid in world.predecessors(body.holder):
         return None
     return "a pinned registrar's key is published as another than the pinned one"
 

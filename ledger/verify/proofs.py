@@ -186,4 +186,4 @@ def know_key(leaf: Leaf, shown: Certified, world: World) -> None:
 def know_consent(leaf: Leaf, shown: tuple[ConsentGranted, Granted], world: World) -> None:
     """Remember the same, and the consent's id."""
     know_key(leaf, shown, world)
-    world.grants[leaf.index].consent_id = shown[1].document["consent_id"]
+    world.granted(leaf.index).consent_id = shown[1].document["consent_id"]

@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ledger.bodies import Body, ConsentGranted, QueryDisclosed, QueryPending, QueryPredicate
+from ledger.bodies import (
+    Answered,
+    Body,
+    ConsentGranted,
+    QueryDisclosed,
+    QueryPending,
+    QueryPredicate,
+    QueryRedelivered,
+)
 from ledger.entries import Leaf
 from ledger.verify.consents import subject_of
 from ledger.verify.policy import PREDICATE
@@ -22,7 +30,7 @@ Answering: TypeAlias = QueryDisclosed | QueryPredicate
 Answerable: TypeAlias = Answering | QueryPending | ConsentGranted | Terms
 
 
-def answer_of(body: Answerable) -> str:
+def answer_of(body: Answerable | Answered) -> str:
     """`report` or `predicate:<name>`."""
     if isinstance(body, QueryPending | ConsentGranted | Terms):
         return body.answer
@@ -32,8 +40,8 @@ def answer_of(body: Answerable) -> str:
 def _query_once(leaf: Leaf, body: Answering | QueryPending, world: World) -> str | None:
     if leaf.by is None or leaf.by.institution is None:
         return None
-    asked = world.institutions[leaf.by.institution].asked
-    return "the query was answered before, or waits under the same id" if body.query in asked else None
+    asked = world.query_key(leaf.by.institution, body.query) in world.asked
+    return "the query was answered before, or waits under the same id" if asked else None
 
 
 def _grant_begun(leaf: Leaf, body: Answering, world: World) -> str | None:
@@ -45,25 +53,25 @@ def _grant_not_over(leaf: Leaf, body: Answering, world: World) -> str | None:
 
 
 def _grant_recipient(leaf: Leaf, body: Answering, world: World) -> str | None:
-    if leaf.by is not None and leaf.by.institution == world.granted(body.grant).recipient:
+    if leaf.by is not None and leaf.by.institution == world.granted(body.grant).terms.recipient:
         return None
     return "the consent was given to another recipient"
 
 
 def _grant_purpose(_: Leaf, body: Answering, world: World) -> str | None:
-    if body.purpose == world.granted(body.grant).purpose:
+    if body.purpose == world.granted(body.grant).terms.purpose:
         return None
     return "the consent was given for another purpose"
 
 
 def _grant_categories(_: Leaf, body: Answering, world: World) -> str | None:
-    if world.granted(body.grant).categories.issuperset(body.categories):
+    if world.granted(body.grant).terms.categories.issuperset(body.categories):
         return None
     return "the answer covers a category that the consent does not"
 
 
 def _grant_answer(_: Leaf, body: Answering, world: World) -> str | None:
-    if answer_of(body) == world.granted(body.grant).answer:
+    if answer_of(body) == world.granted(body.grant).terms.answer:
         return None
     return "the consent was given for another kind of answer: a report, or another yes or no"
 
@@ -121,21 +129,29 @@ USE_LIMIT = Rule("use-limit", _use_limit)
 
 def apply_answered(leaf: Leaf, body: Answering, world: World) -> None:
     """`query.disclosed`, `query.predicate`: one use of a consent, or the end of a wait."""
-    if leaf.by is None or leaf.by.institution is None or leaf.by.operator is None:
+    if leaf.by is None or leaf.by.institution is None:
         return
-    grant = None
     if body.statute is not None:
         del world.pending[body.statute.pending]
     else:
-        grant = world.granted(body.grant)
-        grant.uses += 1
-        world.institutions[leaf.by.institution].asked.add(body.query)
-    subject = subject_of(leaf, world)
+        world.granted(body.grant).uses += 1
+        world.asked.add(world.query_key(leaf.by.institution, body.query))
+    world.answers.add(leaf.index)
+
+
+def answered(index: int, world: World) -> Answer:
+    """The answer of a leaf, or the one that it delivered again, read from the log once more."""
+    leaf = world.find_leaf(index)
+    while isinstance(leaf.body, QueryRedelivered):
+        leaf = world.find_leaf(leaf.body.of)
+    body, by = leaf.body, leaf.by
+    assert isinstance(body, Answered)
+    assert by is not None
+    grant = None if body.statute is not None else world.granted(body.grant)
     code = None if body.statute is None else body.statute.code
     terms = Terms(body.purpose, body.categories, answer_of(body), code)
-    world.answers[leaf.index] = Answer(
-        leaf.index, subject, leaf.by.institution, leaf.by.operator, leaf.at, grant, terms
-    )
+    subject = subject_of(leaf, world)
+    return Answer(leaf.index, subject, by.institution or "", by.operator or "", leaf.at, grant, terms)
 
 
 def apply_nothing(_: Leaf, __: Body, ___: World) -> None:

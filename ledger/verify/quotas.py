@@ -31,7 +31,7 @@ WINDOWS: Final = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 
 
 def _quota_kept(leaf: Leaf, body: Body, world: World) -> str | None:
-    for quota, name in _counted(leaf, body, world):
+    for quota, name in counted(leaf, body, world):
         if _window(leaf, quota, world).counts[name] >= quota.limit:
             return f"more was asked in one {quota.per} than the quota of the {quota.scope} allows"
     return None
@@ -67,7 +67,7 @@ THROTTLED_QUOTA = Rule("throttled-quota", _throttled_quota)
 
 def count(leaf: Leaf, world: World) -> None:
     """Count a leaf that held in each quota that it falls under."""
-    for quota, name in _counted(leaf, leaf.body, world):
+    for quota, name in counted(leaf, leaf.body, world):
         _window(leaf, quota, world).counts[name] += 1
 
 
@@ -76,7 +76,7 @@ def apply_throttled(_: Leaf, body: QueryThrottled, world: World) -> None:
     world.operators[body.operator].throttled = body.minute
 
 
-def _counted(leaf: Leaf, body: Any, world: World) -> Iterator[tuple[Quota, tuple[str, ...]]]:
+def counted(leaf: Leaf, body: Any, world: World) -> Iterator[tuple[Quota, tuple[str, ...]]]:
     """The quotas that a leaf counts in, each with the name of its count."""
     if leaf.by is None or leaf.by.institution is None or leaf.by.operator is None or not _is_ask(body):
         return

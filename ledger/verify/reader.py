@@ -1,28 +1,24 @@
-"""The files of an exported log, read once, in order: entry bundles, hash tiles (C2SP tlog-tiles).
+"""The tree of an exported log, grown from its leaves and held against every other tile (C2SP tlog-tiles).
 
-Invariant: a leaf is handed on only after its hash stood in the hash tile beside its bundle; when the last
-leaf has been taken, every tile of the tree was there, as wide as it should be and right, and the leaves hash
-to the signed root. Nothing but one pending tile per level is kept. A fault raises `Finding`; another
-unreadable file raises OSError.
+Invariant: when `finish` has returned, every tile of the tree was there, as wide as it should be and right,
+and the leaves hash to the signed root. Nothing but one pending tile per level is kept. A fault raises
+`Finding`; another unreadable file raises OSError.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from ledger.checkpoint import Checkpoint
 from ledger.errors import Finding, MalformedTile
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash, node_hash, root
-from ledger.tiles import HEIGHT, WIDTH, Level, parse_tile_path, tile_path
-
-_MOST: Final = WIDTH * (2 + 0xFFFF)
-"""Bytes of the longest tile: an entry bundle of the longest leaves."""
+from ledger.tiles import HEIGHT, WIDTH, Level, parse_tile_path
+from ledger.verify.files import first_leaf, read_entries, read_hashes, read_tile
 
 
 class Tree:
-    """The tree grown leaf by leaf, each tile compared with its file as soon as it is complete."""
+    """The tree grown bundle by bundle, each tile compared with its file as soon as it is complete."""
 
     def __init__(self, directory: Path, checkpoint: Checkpoint) -> None:
         self._directory = directory
@@ -36,50 +32,31 @@ class Tree:
         for bundle in range((size + WIDTH - 1) // WIDTH):
             first = bundle * WIDTH
             width = min(WIDTH, size - first)
-            hashes = self._tile(0, bundle, width)
-            pairs = zip(self._entries(bundle, width), hashes, strict=True)
-            for index, (leaf, stored) in enumerate(pairs, first):
+            hashes = read_hashes(self._directory, 0, bundle, width)
+            for index, leaf in enumerate(read_entries(self._directory, bundle, width), first):
                 digest = leaf_hash(leaf)
-                if stored != digest:
+                if digest != hashes[HASH_SIZE * (index - first) : HASH_SIZE * (index - first + 1)]:
                     raise Finding(index, "tile-hash", "the hash tile holds another hash than the leaf's")
                 yield index, leaf, digest
-            if width == WIDTH:
-                self._push(1, root(hashes))
-            else:
-                self._level(0).extend(hashes)
-        self._finish()
+            self.add(hashes)
+        self.finish()
 
-    def _entries(self, bundle: int, width: int) -> Iterator[bytes]:
-        """The leaves of a bundle: exactly `width`, each behind its length."""
-        first = bundle * WIDTH
-        data = self._read("entries", bundle, width)
-        at = 0
-        for index in range(first, first + width):
-            if at == len(data):
-                raise Finding(index, "bundle", "the entry bundle holds fewer leaves than its name says")
-            end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-            if at + 2 > len(data) or end > len(data):
-                raise Finding(index, "bundle", "the entry bundle ends within a leaf")
-            yield data[at + 2 : end]
-            at = end
-        if at != len(data):
-            raise Finding(first + width - 1, "bundle", "the entry bundle goes on after its last leaf")
+    def add(self, hashes: bytes, above: bytes = b"") -> None:
+        """Take over the hashes of the next bundle's leaves, which their tile holds; `above` is their root."""
+        each = [hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE)]
+        if len(each) == WIDTH:
+            self._push(1, above or root(each))
+        else:
+            self._level(0).extend(each)
 
-    def _tile(self, level: int, index: int, width: int) -> tuple[bytes, ...]:
-        """The hashes of a tile's file, exactly `width` of them."""
-        data = self._read(level, index, width)
-        if len(data) != width * HASH_SIZE:
-            raise Finding(_first(level, index), "tile-width", "a hash tile is not as wide as its name says")
-        return tuple(data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE))
-
-    def _read(self, level: Level, index: int, width: int) -> bytes:
-        try:
-            with (self._directory / tile_path(level, index, width)).open("rb") as file:
-                return file.read(_MOST + 1)  # more than any tile can hold shows in its width
-        except (FileNotFoundError, NotADirectoryError):
-            raise Finding(
-                _first(level, index), "tile-missing", f"no {tile_path(level, index, width)}"
-            ) from None
+    def finish(self) -> None:
+        """The partial tiles above the leaves, the root, and whatever else lies in the directory."""
+        for level in range(1, len(self._pending)):
+            if self._pending[level]:
+                self._compare(level)
+        if self._root() != self._checkpoint.root:
+            raise Finding(None, "root", "the leaves do not hash to the root that the checkpoint signs")
+        self._check_strays()
 
     def _level(self, level: int) -> list[bytes]:
         while len(self._pending) <= level:
@@ -101,21 +78,13 @@ class Tree:
     def _compare(self, level: int) -> None:
         """The pending tile of a level is what its file says."""
         index, pending = self._done[level], self._pending[level]
-        for at, stored in enumerate(self._tile(level, index, len(pending))):
-            if stored != pending[at]:
+        stored = read_hashes(self._directory, level, index, len(pending))
+        for at, digest in enumerate(pending):
+            if stored[HASH_SIZE * at : HASH_SIZE * (at + 1)] != digest:
                 first = index * WIDTH + at << HEIGHT * level
                 raise Finding(
                     first, "tile-hash", f"a hash tile of level {level} does not follow from the leaves"
                 )
-
-    def _finish(self) -> None:
-        """The partial tiles above the leaves, the root, and whatever else lies in the directory."""
-        for level in range(1, len(self._pending)):
-            if self._pending[level]:
-                self._compare(level)
-        if self._root() != self._checkpoint.root:
-            raise Finding(None, "root", "the leaves do not hash to the root that the checkpoint signs")
-        self._check_strays()
 
     def _root(self) -> bytes:
         """Root over the pending hashes: complete subtrees, joined from the right (RFC 6962, section 2.1)."""
@@ -142,20 +111,15 @@ class Tree:
             height = 0 if level == "entries" else HEIGHT * level
             now = min(WIDTH, (self._checkpoint.size >> height) - index * WIDTH)
             if width > now:
-                raise Finding(_first(level, index), "tile-extra", f"{name} goes beyond the checkpoint")
+                raise Finding(first_leaf(level, index), "tile-extra", f"{name} goes beyond the checkpoint")
             if width < now and not self._begins(level, index, width, now):
-                raise Finding(_first(level, index), "tile-extra", f"{name} contradicts the tile of now")
+                raise Finding(first_leaf(level, index), "tile-extra", f"{name} contradicts the tile of now")
 
     def _begins(self, level: Level, index: int, width: int, now: int) -> bool:
-        narrow, wide = self._read(level, index, width), self._read(level, index, now)
+        narrow, wide = (read_tile(self._directory, level, index, each) for each in (width, now))
         if level != "entries":
             return len(narrow) == width * HASH_SIZE and wide.startswith(narrow)
         end = 0
         for _ in range(width):
             end += 2 + int.from_bytes(wide[end : end + 2], "big")
         return narrow == wide[:end]
-
-
-def _first(level: Level, index: int) -> int:
-    """Index of the first leaf that a tile covers."""
-    return index * WIDTH << (0 if level == "entries" else HEIGHT * level)

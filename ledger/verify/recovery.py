@@ -43,18 +43,16 @@ def apply_recovered(_: Leaf, body: LogRecovered, world: World) -> None:
     """`log.recovered`."""
     since = body.since
     world.recovered.append(range(since, body.size))
-    for index, grant in world.grants.items():
-        grant.withdrawn |= index >= since
-    world.requests = {key: request for key, request in world.requests.items() if request.index < since}
-    world.requested = {key: index for key, index in world.requested.items() if index < since}
+    world.grants.void(since)
+    world.requests.forget(since)
     world.pending = {index: pending for index, pending in world.pending.items() if index < since}
     world.deferred = {index: deferred for index, deferred in world.deferred.items() if index < since}
     world.institutions = {name: party for name, party in world.institutions.items() if party.index < since}
     world.operators = {name: party for name, party in world.operators.items() if party.index < since}
     world.cases = {name: case for name, case in world.cases.items() if case.index < since}
     ended = set[str]()
-    for subject in world.subjects.values():
-        subject.forget_keys(since)
+    world.subjects.forget_keys(since)
+    for subject in world.subjects.opened():
         ended |= {key.public.kid for key in subject.keys.values() if key.cause and key.public is not None}
     world.citizen_keys = {
         kid: index for kid, index in world.citizen_keys.items() if index < since or kid in ended
@@ -64,8 +62,8 @@ def apply_recovered(_: Leaf, body: LogRecovered, world: World) -> None:
 def apply_carried(leaf: Leaf, body: ConsentCarried, world: World) -> None:
     """`consent.carried`."""
     apply_granted(leaf, body, world)
-    world.grants[leaf.index].uses = body.uses
-    world.grants[leaf.index].suspended = leaf.index
+    grant = world.granted(leaf.index)
+    grant.uses, grant.suspended = body.uses, leaf.index
 
 
 def lost_in(index: int, world: World) -> int | None:

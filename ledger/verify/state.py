@@ -1,8 +1,8 @@
 """What an auditor has to remember while reading a log once, from its first leaf to its last.
 
 Invariant: every value here follows from leaves that were already checked, and from nothing else. Leaves are
-not kept: a person costs one small record, a grant another, an answer a third. Times stay text,
-which compares as time does because it has fixed width.
+not kept, and what there is much of is packed (`store`). Times stay text, which compares as time does because
+it has fixed width.
 """
 
 from __future__ import annotations
@@ -13,71 +13,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keys.signing import PublicKey
+from ledger.entries import Leaf
 from ledger.members import ZERO_HASH
+from ledger.merkle import HASH_SIZE
 from ledger.verify.policy import NO_POLICY, Policy
-
-
-@dataclass(slots=True)
-class CitizenKey:
-    """A key of a person, by its commitment: its leaf, and `since` when it may act, at the earliest.
-
-    `further`: another key of the person came before it. `cause` is why it was revoked, empty while it is
-    live. `grants` are the indexes of what was granted under it. `public` and `person` (salt and hash of the
-    certificate) are known only when sealed details are opened.
-    """
-
-    index: int
-    registrar: str
-    certificate: str
-    since: str
-    further: bool
-    cause: str = ""
-    grants: list[int] = field(default_factory=list)
-    public: PublicKey | None = None
-    person: tuple[bytes, bytes] | None = None
-
-    def acts(self, at: str) -> bool:
-        """Whether it signs anything at `at`."""
-        return not self.cause and at >= self.since
-
-
-@dataclass(slots=True)
-class Subject:
-    """One tag: where its chain stands and, once enrolled, the keys of its person, by their commitments.
-
-    `covert`: the one-time tag of a deferred query; `joined` the person that its `query.unsealed` names.
-    `held` counts the records there must be, `restates` (after an erasure) and `corrects` (after a
-    correction) say that a statement of them must come next, and `erased` is the leaf after which nothing is
-    left of the person here.
-    """
-
-    tag: str
-    n: int = 0
-    head: str = ZERO_HASH
-    keys: dict[str, CitizenKey] = field(default_factory=dict)
-    covert: bool = False
-    joined: Subject | None = None
-    held: int = 0
-    restates: bool = False
-    corrects: bool = False
-    erased: int | None = None
-
-    @property
-    def persons(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Who the person is by each certificate that was opened: (salt, hash of salt and number)."""
-        return tuple(key.person for key in self.keys.values() if key.person is not None)
-
-    def forget_keys(self, since: int) -> None:
-        """Keys that were enrolled from this leaf on were lost with the log's end; one that ended stays so."""
-        self.keys = {name: key for name, key in self.keys.items() if key.index < since or key.cause}
+from ledger.verify.store import Answers, Grant, Grants, Once, Requests, Subject, Subjects, raw_uuid
 
 
 @dataclass(slots=True)
 class Party:
     """An institution or one of its operators, and its standing. `until` is exclusive, None open-ended.
 
-    `index` is the leaf that registered it. Of an institution `asked` are the ids of its queries that were
-    answered or wait, of an operator `throttled` the last minute reported as one in which it was turned away.
+    `index` is the leaf that registered it. Of an operator `throttled` is the last minute reported as one in
+    which it was turned away.
     """
 
     institution: str
@@ -85,34 +33,12 @@ class Party:
     sector: str = ""
     suspended: bool = False
     until: str | None = None
-    asked: set[str] = field(default_factory=set)
     throttled: str = ""
     index: int = 0
 
     def stands(self, at: str) -> bool:
         """Not suspended at `at`: a suspension lapses at its `until` without a leaf."""
         return not self.suspended or (self.until is not None and at >= self.until)
-
-
-@dataclass(slots=True)
-class Grant:
-    """A consent in force or no longer: what bounds its uses, and how often it was used.
-
-    `suspended` is the index of the leaf that suspended it, None while it is not.
-    """
-
-    subject: Subject
-    recipient: str
-    purpose: str
-    categories: frozenset[str]
-    answer: str
-    not_before: str
-    not_after: str
-    max_uses: int
-    uses: int = 0
-    withdrawn: bool = False
-    consent_id: str = ""
-    suspended: int | None = None
 
 
 @dataclass(slots=True)
@@ -131,16 +57,6 @@ class Copy:
 
     epochs: frozenset[int]
     kept: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An open request for consent."""
-
-    subject: Subject
-    purpose: str
-    categories: tuple[str, ...]
-    index: int
 
 
 class Terms(NamedTuple):
@@ -242,13 +158,15 @@ class Turns:
 class World:
     """All of it.
 
-    `find_policy` reads a published bundle by its hash, or says in words why it cannot; `pins` are the
+    `find_policy` reads a published bundle by its hash, or says in words why it cannot; `find_leaf` reads a
+    leaf of before once more, by its index; `pins` are the
     registrars' keys that the auditor trusts, by registrar, or None without any, and `predecessors` names
     those that a registrar's pinned keys replaced.
     """
 
     origin: str
     find_policy: Callable[[str], Policy | str]
+    find_leaf: Callable[[int], Leaf]
     pins: Mapping[str, tuple[PublicKey, ...]] | None = None
     predecessors: Callable[[str], frozenset[str]] = lambda _registrar: frozenset()
     size: int = 0
@@ -272,20 +190,22 @@ class World:
     sealing_ids: set[str] = field(default_factory=set)
     institutions: dict[str, Party] = field(default_factory=dict)
     operators: dict[str, Party] = field(default_factory=dict)
-    subjects: dict[str, Subject] = field(default_factory=dict)
-    certificates: dict[str, int] = field(default_factory=dict)
+    grants: Grants = field(default_factory=Grants)
+    subjects: Subjects = field(init=False)
+    certificates: Once = field(default_factory=lambda: Once(HASH_SIZE))
+    """Raw hashes of those that enrolled somebody."""
     certified: dict[str, str] = field(default_factory=dict)
     """Certificate (hash) -> the registrar's key (thumbprint) that was in force when it enrolled somebody."""
     citizen_keys: dict[str, int] = field(default_factory=dict)
     """Thumbprints of the citizens' keys that opened details told of."""
-    requests: dict[tuple[str, str], Request] = field(default_factory=dict)
-    requested: dict[tuple[str, str], int] = field(default_factory=dict)
-    grants: dict[int, Grant] = field(default_factory=dict)
+    requests: Requests = field(default_factory=Requests)
     suspending: dict[int, int] = field(default_factory=dict)
     """Consents that must be suspended by the very next leaves -> the leaf that said their key compromised."""
-    consents: set[str] = field(default_factory=set)
-    answers: dict[int, Answer] = field(default_factory=dict)
-    """Index of an answer or of its redelivery -> the answer."""
+    consents: Once = field(default_factory=lambda: Once(HASH_SIZE))
+    """Raw hashes of those that were granted."""
+    asked: Once = field(default_factory=lambda: Once(8 + 16))
+    """Queries that were answered or wait, by `query_key`."""
+    answers: Answers = field(default_factory=Answers)
     undelivered: set[int] = field(default_factory=set)
     pending: dict[int, Pending] = field(default_factory=dict)
     """Open ones only, by the index of their leaf."""
@@ -300,6 +220,20 @@ class World:
     cases: dict[str, Case] = field(default_factory=dict)
     copies: dict[str, Copy] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Persons find their consents."""
+        self.subjects = Subjects(self.grants)
+
     def granted(self, index: int | None) -> Grant:
         """The consent that a leaf names, once a rule has made sure that it is there."""
-        return self.grants[-1 if index is None else index]
+        slot = None if index is None else self.grants.find(index)
+        assert slot is not None
+        return Grant(self.grants, slot, self.subjects)
+
+    def requested(self, recipient: str, request: str) -> int | None:
+        """The place of a request of this id to this recipient, if there was one."""
+        return self.requests.slots.get(self.requests.key(recipient, raw_uuid(request)))
+
+    def query_key(self, institution: str, query: str) -> bytes:
+        """A query's id among those of the institution, as it is registered now."""
+        return self.institutions[institution].index.to_bytes(8, "big") + raw_uuid(query)

@@ -114,7 +114,7 @@ def _pending_open(_: Leaf, body: Ending, world: World) -> str | None:
 
 def _pending_subject(leaf: Leaf, body: Ending, world: World) -> str | None:
     pending = _pending(body, world)
-    if pending is None or pending.subject is subject_of(leaf, world):
+    if pending is None or pending.subject == subject_of(leaf, world):
         return None
     return "the query that waited was about another person"
 
@@ -217,7 +217,7 @@ def misplaced(number: str, leaf: Leaf, world: World) -> str | None:
     if persons:
         same = all(d.is_person(person, named) for person in persons)
         return None if same else "the leaf is about another person than the request names"
-    if any(d.is_person(person, named) for each in world.subjects.values() for person in each.persons):
+    if any(d.is_person(person, named) for each in world.subjects.opened() for person in each.persons):
         return "the person named is enrolled, and the leaf is not under their tag"
     return None
 
@@ -268,7 +268,7 @@ def apply_pending(leaf: Leaf, body: QueryPending, world: World) -> None:
         return
     subject = subject_of(leaf, world)
     lapses = _later(leaf.at, world.policy.retention.approval_hours * HOUR)
-    world.institutions[leaf.by.institution].asked.add(body.query)
+    world.asked.add(world.query_key(leaf.by.institution, body.query))
     world.pending[leaf.index] = Pending(subject, leaf.by.institution, leaf.by.operator, _asked(body), lapses)
     if body.deferred_until is not None:
         subject.covert = True

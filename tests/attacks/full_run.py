@@ -1,9 +1,9 @@
 """A full run of a gateway, for what it leaves behind: forty people with records, and everything going wrong.
 
 Each person has a name, a number and, in every record of theirs, a canary: sixteen characters that stand in a
-field and in the reference, and nowhere else in the world. What a run gives back is everything that was
-written or said meanwhile, by place; left out are only the two bodies that exist to hold records: a disclosed
-answer, and the report that a citizen reads about themselves.
+field and in the reference, and nowhere else in the world; some leave a mobile number and an e-mail address.
+What a run gives back is everything that was written or said meanwhile, by place; left out are only the bodies
+that exist to hold records or contacts: a disclosed answer, and what a citizen reads about themselves.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ import structlog
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from gateway import tracing
 from gateway.client.bank import Answer
 from gateway.client.bank import Person as Named
+from gateway.client.reply import Refused
 from gateway.demo.applicants import Applicant, import_file
 from gateway.demo.data import demo_text
 from gateway.export import export_ledger
@@ -41,12 +43,19 @@ from gateway.records.table import MalformedFile, read_table
 from keys.blind import canonical_citizen_number
 from keys.errors import BadIdentifier
 from keys.signing import PrivateKey
+from tests.attacks.dumps import database_dump, settings_dump
 from tests.attacks.seen import uncache_loggers
 from tests.gateway.kit import citizens_request, insider, leaves, prepare, query_body
+from tests.gateway.test_tracing import Collector, collecting
 from tests.gateway.world import SOURCE, Citizen, World, fresh_key, new_world
 
 PEOPLE = 40
-WITHHELD = {("POST", "/v1/queries", "200"), ("GET", "/v1/me/report", "200")}
+WITHHELD = {
+    ("POST", "/v1/queries", "200"),
+    ("GET", "/v1/me/report", "200"),
+    ("GET", "/v1/me/contact", "200"),
+    ("PUT", "/v1/me/contact", "200"),
+}
 
 
 @dataclass
@@ -55,16 +64,21 @@ class Run:
 
     people: list[Applicant] = field(default_factory=list)
     canaries: list[str] = field(default_factory=list)
+    contacts: list[str] = field(default_factory=list)
     left: dict[str, bytes] = field(default_factory=dict)
     bodies: list[bytes] = field(default_factory=list)
     withheld: list[bytes] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    urls: list[bytes] = field(default_factory=list)
+    traces: list[bytes] = field(default_factory=list)
+    honest: bool = True
 
     @property
     def words(self) -> list[str]:
-        """Every name, number and canary."""
+        """Every name, number, canary and address."""
         persons = [one.person for one in self.people]
-        return [p.name for p in persons] + [p.citizen_number for p in persons] + self.canaries
+        names, numbers = [p.name for p in persons], [p.citizen_number for p in persons]
+        return names + numbers + self.canaries + self.contacts
 
 
 @contextmanager
@@ -73,18 +87,38 @@ def full_run(home: Path) -> Iterator[tuple[Run, World]]:
     too.
     """
     run = Run()
-    with _logs(run), new_world(home, wrap=lambda app: _listening(run, app)) as world:
-        _import(run, world)
-        _live(run, world)
-        _go_wrong(run, world)
-        _export(run, world, home)
+    with (
+        _logs(run),
+        collecting() as collector,
+        new_world(home, wrap=lambda app: _listening(run, app), otlp_endpoint=collector.url) as world,
+    ):
+        with _traced(run, world, collector):
+            _import(run, world)
+            _live(run, world)
+            run.honest = False
+            _go_wrong(run, world)
+            _export(run, world, home)
         yield run, world
-        run.left |= _files(home, "running")
+        run.left |= _files(home, "running") | database_dump(world.house)
         run.left["metrics"] = generate_latest()
+        run.left["settings"] = settings_dump(world.house)
         run.left["leaves"] = b"".join(repr(leaf).encode() for leaf in leaves(world.house))
     run.left |= _files(home, "closed")
     run.left["bodies"] = b"\n".join(run.bodies)
     run.left["said"] = "\n".join(run.said).encode()
+    run.left["urls"] = b"\n".join(run.urls)
+    run.left["traces"] = b"\n".join(run.traces)
+
+
+@contextmanager
+def _traced(run: Run, world: World, collector: Collector) -> Iterator[None]:
+    """Traces as a collector is sent them, to the last."""
+    tracing.start(world.house.settings)
+    try:
+        yield
+    finally:
+        tracing.stop()
+    run.traces += collector.bodies
 
 
 def _files(home: Path, when: str) -> dict[str, bytes]:
@@ -105,6 +139,8 @@ def _listening(run: Run, app: Any) -> Any:
             return start(status, headers, *rest)
 
         body = b"".join(app.wsgi_app(environ, begin))
+        if run.honest:  # what comes afterwards is sent by somebody who puts people into URLs
+            run.urls.append(f"{environ['REQUEST_METHOD']} {environ['REQUEST_URI']}".encode())
         asked = (environ["REQUEST_METHOD"], environ["PATH_INFO"], told[0][:3])
         run.bodies.append("\n".join(told).encode())
         (run.withheld if asked in WITHHELD else run.bodies).append(body)
@@ -208,8 +244,27 @@ def _live(run: Run, world: World) -> None:
         citizen.client.decline(asked.request_id, asked.document_sha256)
         citizen.client.report()
         citizen.client.accesses()
+        _leave_contacts(run, citizen)
         _withdraw(world, citizen, consent, f"{person.name}{person.citizen_number}"[:30])
         world.query(consent, banks[0], person_check=named)
+
+
+def _leave_contacts(run: Run, citizen: Citizen) -> None:
+    """A mobile number and an address, shown, replaced; then one that is none."""
+    person = f"reader{len(run.contacts):02d}{citizen.number[-6:].lower()}"
+    for channel, address, word in (
+        ("sms", f"+86199{citizen.number[-9:-1]}", f"199{citizen.number[-9:-1]}"),
+        ("email", f"{person}@example.cn", person),
+    ):
+        for language in ("en", "zh-CN"):
+            assert citizen.client.put_contact(channel, address, language) == {
+                "address": address,
+                "channel": channel,
+                "language": language,
+            }
+        run.contacts.append(word)
+        assert isinstance(citizen.client.put_contact(channel, f"{address};{address}", "en"), Refused)
+    citizen.client.contacts()
 
 
 def _withdraw(world: World, citizen: Citizen, consent: str, reason: str) -> None:
@@ -312,7 +367,7 @@ def _failing(run: Run, world: World, told: str) -> None:
         patch.setattr(answer_module, "minimise", fail)
         assert world.query(consent).problem.name == "undelivered"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answer_module, "look_up", fail)
+        patch.setattr(answer_module, "prepare", fail)
         assert world.query(consent).problem.name == "internal"
     insider(world.house, "UPDATE records SET body = substr(body, 1, 40) WHERE category = 'loan'")
     assert world.query(consent).problem.name == "evidence-broken"

@@ -206,17 +206,20 @@ def test_the_trace_of_a_cold_query_holds_every_kind_of_step(world: World, tracer
 def test_a_look_up_that_returns_early_for_an_absent_consent_is_detected(
     world: World, tracer: Tracer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thorough = lookup._find
+    thorough = lookup.find
 
-    def hasty(house: Any, conn: sa.Connection, query: Any, signer: Any, rekeyed: int) -> Found:
-        there = conn.scalar(sa.select(grants.c.consent).where(grants.c.consent == query.consent_id))
+    def hasty(house: Any, wanted: Any) -> list[Found]:
+        [one] = wanted
+        with house.read() as conn:
+            named = grants.c.consent == one.query.consent_id
+            there = conn.scalar(sa.select(grants.c.consent).where(named))
         if there is not None:
-            return thorough(house, conn, query, signer, rekeyed)
+            return thorough(house, wanted)
         decoy = house.decoy
         nobody = (decoy.subject, decoy.consent, None, b"", 0, None, False, None)
-        return Found(house.random(16), *nobody, rekeyed=rekeyed)
+        return [Found(house.random(16), *nobody, rekeyed=house.rekeyed)]
 
-    monkeypatch.setattr(lookup, "_find", hasty)
+    monkeypatch.setattr(lookup, "find", hasty)
     cases = [c.query(world, make(world), {}) for make in (c.absent, c.anothers)]
     nobodys, theirs = observe(world, tracer, cases, cold=False)
     assert nobodys.differs(theirs) == ["steps"]

@@ -1,38 +1,44 @@
 """Attack: read everything that the gateway leaves lying about, and find a person in it.
 
-After a full run (`full_run`) every name, every number and every canary is looked for, in every spelling of
-`haystack`, in the database file, its -wal and -shm, custody, the tiles, the checkpoint inside and outside,
-the export with its sealed details, every other file under the home, every leaf, every log line, the metrics,
-import reports, exceptions, and every HTTP response but a disclosed answer and a citizen's own report.
+After a full run (`full_run`), on SQLite and on PostgreSQL, every name, number, canary, mobile number and
+e-mail address is looked for, in every spelling of `haystack`: in a dump of every table and in the files that
+hold them (on SQLite with -wal and -shm), custody, the tiles, the checkpoint inside and outside, the export
+with its sealed details, every other file under the home, every leaf, every log line, the metrics, what a
+collector of traces is sent, the URLs that banks and citizens ask for, the settings and the environment as
+they can be printed, import reports, exceptions, and every HTTP response but those that exist to hold what is
+looked for.
 
 That the search can find is proved in the same pass: a control, in every spelling, was put into the same
-database, a file, the log and a response, and is found in each of them.
+database, a file, the log, a response, a trace, a URL and the environment, and is found in each of them.
 """
 
 from __future__ import annotations
 
 import base64
 import random
-import sqlite3
 import string
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 import structlog
 
+from gateway.tables import metadata
+from tests import databases
 from tests.attacks.full_run import PEOPLE, Run, full_run
 from tests.attacks.haystack import Hit, Searcher, spellings
+from tests.gateway.kit import insider
 from tests.gateway.world import World
 
 CONTROLS = ("欧阳测试", "990999199912319998", "CONTROL0CANARY16")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    with full_run(tmp_path_factory.mktemp("leaks") / "home") as (run, world):
-        _plant(run, world)
-    return run
+@pytest.fixture(scope="module", params=databases.ENGINES)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    home = tmp_path_factory.mktemp("leaks") / "home"
+    with databases.using(request.param), pytest.MonkeyPatch.context() as patch:
+        with full_run(home) as (run, world):
+            _plant(run, world, patch)
+        return run
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +54,27 @@ def _planted() -> Iterator[bytes]:
             yield noise.randbytes(noise.randrange(30)) + spelled + noise.randbytes(noise.randrange(30))
 
 
-def _plant(run: Run, world: World) -> None:
+def _plant(run: Run, world: World, patch: pytest.MonkeyPatch) -> None:
     """Put the control where a leak would be."""
     planted = list(_planted())
-    path = world.house.settings.database_file
-    with closing(sqlite3.connect(path)) as conn, conn:
-        conn.execute("CREATE TABLE control (data BLOB)")
-        conn.executemany("INSERT INTO control VALUES (?)", [(data,) for data in planted])
+    insider(world.house, f"CREATE TABLE control (data {'BLOB' if _on_sqlite(world) else 'BYTEA'})")
+    _into_control(world, planted)
     (world.house.settings.log_dir / "control").write_bytes(b"\n".join(planted))
-    run.bodies += planted
+    for place in (run.bodies, run.urls, run.traces):
+        place.extend(planted)
+    patch.setenv("CONTROL_OF_LEAKS", " ".join(CONTROLS))
     for word in CONTROLS:
         structlog.get_logger().error(word, number=word, exact=word.encode())
+
+
+def _on_sqlite(world: World) -> bool:
+    return world.house.settings.database_file is not None
+
+
+def _into_control(world: World, planted: list[bytes]) -> None:
+    """All of it in one transaction: on SQLite it stands in the -wal until a checkpoint."""
+    rows = ", ".join(f"(x'{data.hex()}')" for data in planted)
+    insider(world.house, f"INSERT INTO control VALUES {rows}")
 
 
 def test_no_name_number_or_value_is_found_anywhere(run: Run, hits: set[Hit]) -> None:
@@ -70,8 +86,15 @@ def test_the_haystack_is_whole(run: Run) -> None:
     """Nothing is found either where nothing was looked at."""
     assert len(run.people) == PEOPLE
     assert len(set(run.words)) == len(run.words) > 3 * PEOPLE
-    for end in ("gateway.db", "gateway.db-wal", "gateway.db-shm", "passphrase", "log/checkpoint"):
+    on_sqlite = "running:gateway.db" in run.left
+    files = ("gateway.db", "gateway.db-wal", "gateway.db-shm") if on_sqlite else ()
+    for end in (*files, "passphrase", "log/checkpoint"):
         assert run.left[f"running:{end}"], end
+    for table in metadata.tables:
+        assert table.encode() in run.left["dump:text"], table
+    assert {name for name in run.left if name.startswith("dump:")} >= (
+        {"dump:text"} if on_sqlite else {"dump:text", "dump:binary", "dump:files"}
+    )
     names = " ".join(run.left)
     for part in ("outside/checkpoint", "custody/keys/epoch-1", "export/sealed/", "export/tile/entries/"):
         assert part in names, part
@@ -92,6 +115,14 @@ def test_the_haystack_is_whole(run: Run) -> None:
     for rule in ("bad-citizen-number", "bad-row", "missing-field", "duplicate-reference"):
         assert rule in run.left["said"].decode(), rule
     assert b"chengxin_decisions_total" in run.left["metrics"]
+    for span in (b"POST /v1/queries", b"query.deliver", b"ledger.commit"):
+        assert span in run.left["traces"], span
+    for asked in (b"POST /v1/queries", b"GET /v1/me/report", b"PUT /v1/me/contact", b"POST /v1/withdrawals"):
+        assert asked in run.left["urls"], asked
+    for setting in (b"public_url", b"database_url", b"smtp_from", b"PATH="):
+        assert setting in run.left["settings"], setting
+    assert len(run.contacts) == 8
+    assert all(address in answers for address in run.contacts)
 
 
 @pytest.mark.parametrize("word", CONTROLS)
@@ -99,12 +130,15 @@ def test_the_control_is_found_in_every_spelling_wherever_it_was_planted(
     run: Run, hits: set[Hit], word: str
 ) -> None:
     wanted = set(spellings(word))
-    database = next(place for place in run.left if place.startswith("closed:") and place.endswith(".db"))
-    places = (database, "closed:log/control", "running:log/control", "bodies")
-    for place in places:
+    if "dump:files" in run.left:
+        in_database = ["dump:binary", "dump:files"]
+    else:
+        in_database = ["closed:gateway.db", "running:gateway.db-wal"]
+    for place in (*in_database, "closed:log/control", "running:log/control", "bodies", "urls", "traces"):
         assert {hit.spelling for hit in hits if hit.place == place and hit.word == word} == wanted, place
-    in_wal = {hit.spelling for hit in hits if hit.place.endswith("-wal") and hit.word == word}
-    assert in_wal == wanted
+    in_text = {hit.spelling.lower() for hit in hits if hit.place == "dump:text" and hit.word == word}
+    assert "utf-8 hex" in in_text
+    assert Hit("settings", word, "utf-8 raw") in hits
     in_log = {hit.spelling for hit in hits if hit.place == "log" and hit.word == word}
     assert in_log >= {"utf-8 raw"}
     assert in_log >= {"json raw"} or word.isascii()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -23,7 +24,6 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from flask import has_request_context
 from nacl import bindings
 
 import keys.sealing
@@ -44,6 +44,11 @@ _PRIMITIVES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("json.read", orjson.loads),
     ("json.write", orjson.dumps),
 )
+
+
+def _serves() -> bool:
+    """Whether this is a thread in which the test's server answers a request."""
+    return "process_request" in threading.current_thread().name
 
 
 class Tracer:
@@ -70,14 +75,14 @@ class Tracer:
 
     def _add(self, name: str, *values: object) -> None:
         steps = self._steps
-        if steps is not None and has_request_context():
+        if steps is not None and _serves():
             steps.append((name, tuple(len(value) for value in values if isinstance(value, bytes | str))))
 
     def _listen(self, engine: sa.Engine) -> None:
         def statement(
             _conn: object, _cursor: object, text: str, bound: Any, _context: object, many: bool
         ) -> None:
-            if self._steps is not None and has_request_context():
+            if self._steps is not None and _serves():
                 rows = bound if many else [bound]
                 self._steps.append((text, tuple(len(row) for row in rows)))
 

@@ -301,7 +301,11 @@ def test_whatever_parses_is_what_the_formatter_emits(at: int, patch: bytes) -> N
     assert format_policy(parsed) == bytes(raw)
 
 
-@pytest.mark.parametrize("text", ["demo = true", "type = 'x'", "[enrolment", "surprise = 1"])
+@pytest.mark.parametrize(
+    "text",
+    ["demo = true", "type = 'x'", "[enrolment", "surprise = 1", "a = " + "9" * 5_000, "a = " + "[" * 5_000],
+    ids=lambda text: text[:12],
+)
 def test_a_text_cannot_switch_demonstration_on_or_add_tables(text: str) -> None:
     with pytest.raises(MalformedPolicy):
         load_policy([text, SMALL], demo=False)

@@ -15,7 +15,14 @@ from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from consent.document import Withdrawal, format_consent, format_withdrawal
 from consent.errors import BadProof, MalformedDocument
-from consent.proof import proof_sha256, sign_consent, sign_withdrawal, verify_consent, verify_withdrawal
+from consent.proof import (
+    parse_proof,
+    proof_sha256,
+    sign_consent,
+    sign_withdrawal,
+    verify_consent,
+    verify_withdrawal,
+)
 from keys.canonical import b64u, unb64u
 from keys.jws import sign_jws
 from keys.signing import PrivateKey, parse_public_jwk, private_jwk
@@ -181,3 +188,8 @@ def test_a_proof_hash_tells_two_tokens_apart(world: Any) -> None:
     assert (proof_sha256(ours) == proof_sha256(theirs)) == (ours == theirs)
     with pytest.raises(BadProof):
         proof_sha256("é")
+
+
+def test_a_stored_proof_that_has_no_utf8_is_refused() -> None:
+    with pytest.raises(MalformedDocument):
+        parse_proof('{"\ud800":1}')

@@ -110,6 +110,11 @@ def test_unknown_table_is_refused(tmp_path: Path) -> None:
     assert _refusal(tmp_path) == [f"server in {file}: no such setting"]
 
 
+def test_name_that_the_settings_library_would_take_for_its_own_is_refused(tmp_path: Path) -> None:
+    file = _config(tmp_path, '_env_file = "other"\n')
+    assert _refusal(tmp_path) == [f"_env_file in {file}: no such setting"]
+
+
 def test_misspelt_variable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHENGXIN_THREAD", "3")
     assert _refusal(tmp_path) == [

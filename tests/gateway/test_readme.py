@@ -81,6 +81,29 @@ def test_every_file_that_is_linked_is_there(name: str) -> None:
             assert (ROOT / target).exists(), target
 
 
+def trusted(name: str) -> list[list[str]]:
+    """The tests that each row of "Who could do what to whom" links in its last cell, of both its tables."""
+    heading = {"README.md": "Who could do what to whom", "README.zh.md": "谁能对谁做什么"}[name]
+    section = text(name).partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    heads = [
+        lines[0] for lines in (part.split("\n") for part in section.split("\n\n")) if lines[0][:1] == "|"
+    ]
+    assert len(heads) == 2, name
+    rows = [line for line in section.splitlines() if line.startswith("| ") and line not in heads]
+    return [re.findall(r"\]\((tests/[^)]+)\)", row.rstrip("| ").rpartition("|")[2]) for row in rows]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_row_of_trust_links_the_tests_that_prove_it(name: str) -> None:
+    """In its last cell, the same in both languages, and each is a file of tests."""
+    linked = trusted(name)
+    assert linked == trusted(READMES[0]) != []
+    for row in linked:
+        assert row, "a row links no test"
+        for target in row:
+            assert re.search(r"^def test_", text(target), re.MULTILINE), target
+
+
 def test_both_languages_have_the_same_sections_and_rows() -> None:
     english, chinese = text("README.md"), text("README.zh.md")
     assert len(re.findall(r"^## ", english, re.MULTILINE)) == len(re.findall(r"^## ", chinese, re.MULTILINE))

@@ -193,7 +193,7 @@ def test_nothing_personal_and_no_id_reaches_the_collector(
 
             monkeypatch.setattr(answer_module, "minimise", fail)
             assert world.query(consent).problem.name == "undelivered"
-            monkeypatch.setattr(answer_module, "look_up", fail)
+            monkeypatch.setattr(answer_module, "prepare", fail)
             assert world.query(consent).problem.name == "internal"
             operators = list(world.operators.values())
         sent = {str(place): body for place, body in enumerate(collector.bodies)}

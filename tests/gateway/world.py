@@ -7,124 +7,79 @@ can be set, forward or back, by a test that says so.
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import msgspec
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from consent.enrolment import (
-    OfficerCertificate,
-    draft_enrolment,
-    format_certificate,
-    make_certificate,
-    officer_sign,
-    sign_officer,
-)
-from consent.policy import PolicyBundle, default_policy
+from consent.policy import PolicyBundle
 from gateway.client.bank import Answer, BankClient, Person, Terms
 from gateway.client.citizen import CitizenClient
 from gateway.client.reply import Refused
 from gateway.client.wallet import Wallet
-from gateway.config import load_settings
 from gateway.demo.people import synthetic_uscc
 from gateway.house import House
 from gateway.http.app import create_app
-from gateway.institutions.register import NewInstitution, add_institution, add_operator
-from gateway.opening import initialise, open_house
+from gateway.opening import open_house
 from gateway.publishing import PublishingThread, vkey_of
 from gateway.records.ingest import ingest
 from gateway.records.rows import Record
-from keys.custody.file import create_file_custody
-from keys.custody.sealed_file import LEAST
 from keys.notes import format_vkey
-from keys.sealing import generate_x25519
-from keys.signing import PrivateKey, ed25519_public_key, generate_key, parse_public_jwk
+from keys.signing import PrivateKey, ed25519_public_key
 from tests import databases
+from tests.gateway.founding import (
+    BANK,
+    DAY_MS,
+    OTHER_BANK,
+    PASSPHRASE,
+    REGISTRAR,
+    REGULATOR,
+    SOURCE,
+    Parties,
+    Registrar,
+    SettableClock,
+    copied,
+    free_port,
+    fresh_key,
+    new_home,
+    new_house,
+    new_registrar,
+    register,
+    roomy_policy,
+)
 
-DAY_MS = 86_400_000
-REGULATOR, REGISTRAR, BANK, OTHER_BANK, SOURCE = (synthetic_uscc(n) for n in range(5))
-PASSPHRASE = b"a passphrase for tests, not for anything else\n"
-
-
-class SettableClock:
-    """The wall clock, moved by `offset` milliseconds."""
-
-    def __init__(self) -> None:
-        self.offset = 0
-
-    def __call__(self) -> int:
-        return time.time_ns() // 1_000_000 + self.offset
+__all__ = [
+    "BANK",
+    "DAY_MS",
+    "OTHER_BANK",
+    "PASSPHRASE",
+    "REGISTRAR",
+    "REGULATOR",
+    "SOURCE",
+    "Citizen",
+    "Registrar",
+    "SettableClock",
+    "World",
+    "free_port",
+    "fresh_key",
+    "new_home",
+    "new_house",
+    "new_registrar",
+    "new_world",
+    "roomy_policy",
+    "serving",
+    "synthetic_uscc",
+]
 
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the name is the base's
         """Say nothing."""
-
-
-@dataclass
-class Registrar:
-    """A registrar's keys, none of which the gateway has."""
-
-    key: PrivateKey
-    officers: dict[str, PrivateKey]
-
-    def certify(
-        self,
-        gateway: str,
-        citizen_number: str,
-        key: PrivateKey,
-        at: int,
-        *,
-        registrar: str = REGISTRAR,
-        effective: int | None = None,
-    ) -> bytes:
-        """An enrolment certificate by two officers, as bytes."""
-        first, second = sorted(self.officers)
-        document = draft_enrolment(
-            gateway=gateway,
-            citizen_number=citizen_number,
-            citizen_key=parse_public_jwk(key.jwk),
-            assurance="in-person",
-            registrar=registrar,
-            officers=(first, second),
-            at=at,
-            effective=effective,
-            salt=os.urandom(16),
-        )
-        return format_certificate(
-            make_certificate(
-                document,
-                (officer_sign(document, self.officers[first]), officer_sign(document, self.officers[second])),
-                (self._officer(first, registrar, at), self._officer(second, registrar, at)),
-            )
-        )
-
-    def _officer(self, name: str, registrar: str, at: int) -> str:
-        jwk = self.officers[name].jwk
-        certificate = OfficerCertificate(
-            registrar=registrar, officer=name, jwk=jwk, not_before=at - DAY_MS, not_after=at + 365 * DAY_MS
-        )
-        return sign_officer(certificate, self.key)
-
-
-def new_registrar() -> Registrar:
-    """A registrar with two officers and fresh keys."""
-    return Registrar(fresh_key(), {"officer-a": fresh_key(), "officer-b": fresh_key()})
-
-
-def fresh_key(alg: str = "Ed25519") -> PrivateKey:
-    """A key pair nobody has."""
-    return generate_key(alg, os.urandom)
 
 
 @dataclass
@@ -243,47 +198,6 @@ class World:
         return open_house(self.house.settings, self.clock)
 
 
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def new_home(home: Path, **settings: Any) -> Any:
-    """Settings of a fresh home with a passphrase; `settings` go into its config.toml."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "passphrase").write_bytes(PASSPHRASE)
-    (home / "passphrase").chmod(0o600)
-    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in settings.items()]
-    (home / "config.toml").write_text("\n".join(lines) + "\n")
-    return load_settings(home)
-
-
-def new_house(
-    home: Path, clock: Callable[[], int] | None = None, policy: PolicyBundle | None = None, **settings: Any
-) -> House:
-    """A fresh installation, its passphrase stretched at the least cost that custody accepts."""
-    # Tests forge by the hundred from one address; what limits that has tests of its own.
-    usual = {"port": free_port(), "metrics_port": free_port(), "bad_signatures_per_minute": 100_000}
-    chosen = new_home(home, **(usual | settings))
-    quick = partial(create_file_custody, cost=LEAST)
-    with (
-        patch("gateway.custody.create_file_custody", quick),
-        patch("gateway.provision.migrate", databases.migrated_once),
-    ):
-        return initialise(chosen, policy or roomy_policy(), clock or SettableClock())
-
-
-def roomy_policy() -> PolicyBundle:
-    """The demo's policy, its quotas far above what the tests of a module ask in a minute."""
-    policy = default_policy(demo=True)
-    roomy = tuple(msgspec.structs.replace(quota, limit=1_000_000) for quota in policy.quotas)
-    return msgspec.structs.replace(policy, quotas=roomy)
-
-
 @contextmanager
 def new_world(
     home: Path,
@@ -293,6 +207,10 @@ def new_world(
 ) -> Iterator[World]:
     """A gateway on a free port with its parties registered; everything is ended on leaving."""
     clock = SettableClock()
+    if policy is None and not settings:
+        with copied(home, clock) as (house, parties), serving(house, wrap) as (publishing, server):
+            yield _world(parties, house, publishing, server, clock)
+        return
     with databases.fresh() as where:
         house = new_house(home, clock, policy, **(where | settings))
         with serving(house, wrap) as (publishing, server):
@@ -326,21 +244,25 @@ def serving(
 def _people(
     house: House, publishing: PublishingThread, server: BaseWSGIServer, clock: SettableClock
 ) -> World:
-    private, public = generate_x25519(os.urandom)
-    registrar = new_registrar()
-    registrar_public = parse_public_jwk(registrar.key.jwk)
-    for new in (
-        NewInstitution(REGULATOR, "测试监管局", "regulator", ("audit",), regulator_key=public),
-        NewInstitution(
-            REGISTRAR, "测试核验中心", "registrar", ("registrar",), registrar_key=registrar_public
-        ),
-        NewInstitution(BANK, "测试银行", "finance", ("query",)),
-        NewInstitution(OTHER_BANK, "另一银行", "finance", ("query",)),
-        NewInstitution(SOURCE, "测试信源", "source", ("source",)),
-    ):
-        add_institution(house, new)
-    world = World(house, publishing, server, clock, registrar, private, fresh_key(), fresh_key())
-    for institution, key in ((BANK, world.bank_key), (OTHER_BANK, world.other_key)):
-        operator, _ = add_operator(house, institution, parse_public_jwk(key.jwk), ["query"])
-        world.operators[institution] = operator
-    return world
+    return _world(register(house), house, publishing, server, clock)
+
+
+def _world(
+    parties: Parties,
+    house: House,
+    publishing: PublishingThread,
+    server: BaseWSGIServer,
+    clock: SettableClock,
+) -> World:
+    registrar = Registrar(parties.registrar.key, dict(parties.registrar.officers))
+    return World(
+        house,
+        publishing,
+        server,
+        clock,
+        registrar,
+        dict(parties.regulator_private),
+        parties.bank_key,
+        parties.other_key,
+        dict(parties.operators),
+    )

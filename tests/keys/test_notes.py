@@ -82,6 +82,7 @@ def test_notes_round_trip(name: str, text: str) -> None:
         "PeterNeumann+c74f20a3",
         "PeterNeumann+c74f20a3+",
         "+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+        "\udcff" + PETER,
         "",
     ],
 )
@@ -98,7 +99,7 @@ def test_a_vkey_of_another_signature_type_is_refused() -> None:
             parse_vkey(format_vkey(Vkey(ORIGIN, key_id, algorithm, public)))
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u3000b", "a\nb", "a\u00a0", "a\x01"])
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u3000b", "a\nb", "a\u00a0", "a\x01", "a\ud800"])
 def test_names_that_would_blur_the_line_are_refused(name: str) -> None:
     signer = Signer()
     with pytest.raises(Malformed):
@@ -107,7 +108,9 @@ def test_names_that_would_blur_the_line_are_refused(name: str) -> None:
         sign_note(TEXT, name, signer.key.sign, signer.public)
 
 
-@pytest.mark.parametrize("text", ["", "no newline", "tab\t\n", "return\r\n", "null\0\n"], ids=repr)
+@pytest.mark.parametrize(
+    "text", ["", "no newline", "tab\t\n", "return\r\n", "null\0\n", "half\udc80\n"], ids=repr
+)
 def test_texts_that_are_no_note_text_are_not_signed(text: str) -> None:
     with pytest.raises(Malformed):
         Signer().note(text)

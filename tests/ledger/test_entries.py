@@ -315,3 +315,11 @@ def test_refusal_does_not_repeat_the_value() -> None:
 def test_one_root_catches_what_the_ledger_raises() -> None:
     assert issubclass(MalformedLeaf, LedgerError)
     assert leaf().instant == 1_795_248_000_000
+
+
+def test_a_draft_with_half_a_surrogate_pair_is_refused() -> None:
+    half = "\ud800"
+    with pytest.raises(MalformedLeaf):
+        parse_by({"institution": BANK.institution or "", half: "x"})
+    with pytest.raises(MalformedLeaf):
+        parse_body("query.disclosed", DISCLOSED | {half: "x"})

@@ -308,12 +308,18 @@ def rewrite(log: Log, index: int, old: str, new: str) -> None:
         assert conn.exec_driver_sql(change, (old, new, index)).rowcount == 1
 
 
-def test_leaf_changed_after_it_was_published_is_never_signed(log: Log) -> None:
-    log.grow(5)
+@pytest.mark.parametrize(
+    ("published", "later"),
+    [(5, -2), (5, 0), (5, 2), (5, 4), (256, 0), (256, 4)],
+    ids=["published", "first-new", "between", "last", "first-of-a-bundle", "last-of-a-new-bundle"],
+)
+def test_leaf_changed_is_never_signed(log: Log, published: int, later: int) -> None:
+    """Neither one that was published, in a bundle that is still open, nor one that was not yet."""
+    log.grow(published)
     log.publisher.publish()
     log.grow(5)
     before = {file: file.read_bytes() for file in log.path.rglob("tile/**/*") if file.is_file()}
-    rewrite(log, 3, "no-consent", "no-concent")
+    rewrite(log, published + later, "no-consent", "no-concent")
 
     def never(_vkey: Vkey, message: bytes) -> bytes:
         raise AssertionError("signed")
@@ -321,9 +327,9 @@ def test_leaf_changed_after_it_was_published_is_never_signed(log: Log) -> None:
     with pytest.raises(Forked):
         dataclasses.replace(log.publisher, sign=never).publish()
     assert before == {file: file.read_bytes() for file in log.path.rglob("tile/**/*") if file.is_file()}
-    rewrite(log, 3, "no-concent", "no-consent")
+    rewrite(log, published + later, "no-concent", "no-consent")
     log.publisher.publish()
-    assert_published(log, 10)
+    assert_published(log, published + 5)
 
 
 def test_leaf_changed_while_the_tiles_were_lost_is_never_signed(log: Log) -> None:

@@ -86,6 +86,8 @@ def test_every_path_reads_as_it_was_written(level: Level, index: int, width: int
         "tile/0/x001/x000",
         "tile/x/000",
         "TILE/0/000",
+        "tile/0/" + "x001/" * 6 + "000",
+        "tile/0/" + "x001/" * 2_000 + "000",
     ],
 )
 def test_no_other_path_is_a_tiles(path: str) -> None:
@@ -141,7 +143,7 @@ def test_tiles_of_no_size_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "index", "width"), [(64, 0, 1), (-1, 0, 1), (0, -1, 1), (0, 0, 0), (0, 0, 257)]
+    ("level", "index", "width"), [(64, 0, 1), (-1, 0, 1), (0, -1, 1), (0, 0, 0), (0, 0, 257), (0, 10**18, 1)]
 )
 def test_impossible_tile_has_no_path(level: int, index: int, width: int) -> None:
     with pytest.raises(MalformedTile):

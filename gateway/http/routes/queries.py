@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flask import request
 from werkzeug.wrappers import Response
 
 from gateway import tracing
 from gateway.errors import Rejected
 from gateway.http import operations
+from gateway.http.express import RULED, Ruled
 from gateway.http.guards import Api, Guard
-from gateway.http.wire import MalformedBody, problem_reply, read_body, reply
+from gateway.http.wire import JSON, MalformedBody, problem_reply, read_body, reply
 from gateway.query.answer import Answer, Refusal, answer, deliver
 from gateway.query.request import Approval, Query, Signer
 from gateway.query.ruled import Disclosed, Refused, Throttled
@@ -27,6 +29,9 @@ def register(api: Api) -> None:
 
     @api.route("/v1/queries", ["POST"], Guard.OPERATOR, operations.QUERY)
     def query(signer: Signer) -> Response:
+        ruled: Ruled | None = request.environ.get(RULED)
+        if ruled is not None:
+            return _said(api, ruled.query, ruled.said())
         asked, body = read_body(Query)
         if asked.statute is not None:
             return _submitted(api, asked, body, signer)
@@ -62,7 +67,7 @@ def _said(
     tracing.tell("chengxin.decision", type(said).__name__.lower())
     match said:
         case Answer():
-            return reply(said.members())
+            return Response(said.body(), content_type=JSON)
         case Submitted():
             return reply(said.members(), 202)
         case Settled():

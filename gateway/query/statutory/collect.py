@@ -15,6 +15,7 @@ from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics
 from gateway.errors import Rejected
 from gateway.institutions.published import encryption_keys_of
+from gateway.keyring import wrapped_of
 from gateway.query.quota import Asked, take_one
 from gateway.query.redeliver import rule_then, same_revisions
 from gateway.query.request import Signer
@@ -86,6 +87,7 @@ def _answer(tx: Transaction, held: Held, first: Entry, signer: Signer) -> Disclo
         tag=held.tag,
         subject=found.subject,
         revisions=given,
+        wrapped=wrapped_of(tx.conn, found.subject),
         at=first.at,
         rule=_predicate(tx, query.answer, first),
         seal_to=encryption_keys_of(tx, [signer.institution]).get(signer.institution),

@@ -17,6 +17,7 @@ from gateway.copies import announce_copy, attest_destroyed
 from gateway.erasure.due import erase_due
 from gateway.erasure.order import erase_all
 from gateway.ids import new_uuid
+from gateway.keyring import wrapped_of
 from gateway.people.subjects import find_by_number, identity_of
 from gateway.records.rows import CHINA
 from gateway.records.store import open_revisions, revisions_of
@@ -106,7 +107,7 @@ def test_what_was_shredded_stays_so_with_last_months_database_and_shares(
             person = find_by_number(house, conn, one.citizen.number)
             assert identity_of(house, conn, person.subject)[0] == one.citizen.number
             rows = [row for row in revisions_of(conn, one.subject) if row.category == "loan"]
-            assert open_revisions(house, one.subject, rows)
+            assert open_revisions(house, rows, wrapped_of(conn, one.subject))
     custody.close()
 
 

@@ -219,7 +219,7 @@ def test_what_nobody_foresaw_is_500_and_says_nothing(
     def fail(*_arguments: object) -> None:
         raise RuntimeError(kit.PRIVATE)
 
-    monkeypatch.setattr("gateway.query.answer.look_up", fail)
+    monkeypatch.setattr("gateway.query.answer.prepare", fail)
     reply = kit.post_query(shared, kit.query_body(str(uuid.uuid4())))
     kit.check_problem(reply, 500, "internal")
     said = capsys.readouterr()

@@ -22,9 +22,9 @@ from tests.gateway import kit
 from tests.gateway.query.asked import somebody
 from tests.gateway.world import World, new_world
 
-MOST = 20
-"""Head, nonces (2), used ids, quotas, grants, keys, records, encryption keys, institutions, operators,
-ingested, persons' heads; then quotas, uses, ids, leaves, details, persons' heads, head."""
+MOST = 21
+"""Head, nonces (2), used ids, quotas, grants, data keys, keys, records, encryption keys, institutions,
+operators, ingested, persons' heads; then quotas, uses, ids, leaves, details, persons' heads, head."""
 
 
 class Batches:

@@ -105,6 +105,8 @@ def _instead(old: str, new: str) -> str:
     ("text", "complaint"),
     [
         ("type = [", "not TOML"),
+        ("type = " + "9" * 5_000, "not TOML"),
+        ("type = " + "[" * 5_000, "not TOML"),
         (MINIMAL + "[columns.history.more]\nx = 1", "unknown field"),
         (_instead('name = "name"', 'name = "name"\nsex = "sex"'), "unknown field"),
         (_instead("[dates]", "surprise = 1\n[dates]"), "unknown field"),

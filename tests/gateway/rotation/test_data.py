@@ -12,9 +12,10 @@ from gateway import rows
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
 from gateway.errors import EvidenceBroken
+from gateway.keyring import wrapped_of
 from gateway.query.lookup import look_up
 from gateway.query.request import Query
-from gateway.query.ruled import Rekeyed
+from gateway.query.ruled import Moved
 from gateway.query.turnstile import rule_batch
 from gateway.records.store import open_revisions, revisions_of
 from gateway.rotation.data import rotate_data
@@ -110,22 +111,23 @@ def test_what_was_looked_up_before_is_looked_up_again(world: World) -> None:
     before = kit.size(world.house)
     rotate_data(world.house, nothing)
     written = kit.size(world.house)
-    assert isinstance(world.house.lane.submit(rule_batch, ask), Rekeyed)
+    assert isinstance(world.house.lane.submit(rule_batch, ask), Moved)
     assert kit.size(world.house) == written > before
     ask = look_up(world.house, query, members, kit.signer_of(world))
     assert world.house.lane.submit(rule_batch, ask).decision == "disclosed"
 
 
-def test_rows_read_before_are_opened_as_they_stand_now(world: World) -> None:
+def test_rows_and_keys_read_together_before_are_opened_after(world: World) -> None:
     (one,) = people(world, 1)
     with world.house.read() as conn:
-        held = revisions_of(conn, one.subject)
-    expected = open_revisions(world.house, one.subject, held)
+        held, keys = revisions_of(conn, one.subject), wrapped_of(conn, one.subject)
+    expected = open_revisions(world.house, held, keys)
     rotate_data(world.house, nothing)
-    assert open_revisions(world.house, one.subject, held) == expected
-    kit.insider(world.house, "UPDATE records SET content_mac = zeroblob(32)")
-    with pytest.raises(EvidenceBroken, match="decided on"):
-        open_revisions(world.house, one.subject, held)
+    assert open_revisions(world.house, held, keys) == expected
+    with world.house.read() as conn:
+        later = wrapped_of(conn, one.subject)
+    with pytest.raises(EvidenceBroken, match="does not open"):
+        open_revisions(world.house, held, later)
 
 
 def test_a_person_who_does_not_open_is_left_and_holds_up_nobody(world: World) -> None:

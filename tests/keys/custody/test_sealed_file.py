@@ -61,6 +61,12 @@ def test_missing_and_further_members_are_refused() -> None:
             parse_sealed_file(format_sealed_file(file), members, 24)
 
 
+def test_a_version_that_only_equals_one_is_refused() -> None:
+    file = SealedFile({"v": True, "name": "a"}, b"\x01" * 24, b"\x02" * 48)
+    with pytest.raises(CustodyError):
+        parse_sealed_file(format_sealed_file(file), {"v", "name"}, 24)
+
+
 @given(
     st.binary(min_size=16, max_size=16),
     st.integers(LEAST.passes, MOST.passes),

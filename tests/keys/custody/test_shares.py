@@ -91,6 +91,13 @@ def test_what_is_no_share_is_refused(text: str) -> None:
         parse_share(text)
 
 
+@pytest.mark.parametrize("threshold", ["9" * 5_000, "\uff13", "03", "0", "100"])
+def test_a_threshold_in_other_digits_or_too_many_is_refused(threshold: str) -> None:
+    text = format_share(split()[0]).replace("threshold     3", f"threshold     {threshold}")
+    with pytest.raises(BadShare, match="no share of a root key"):
+        parse_share(text)
+
+
 @pytest.mark.parametrize(("shares", "threshold"), [(1, 1), (5, 1), (2, 3), (17, 3), (0, 0)])
 def test_a_threshold_out_of_bounds_is_refused(shares: int, threshold: int) -> None:
     with pytest.raises(BadShare, match="threshold"):

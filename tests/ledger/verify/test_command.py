@@ -153,7 +153,7 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(
     monkeypatch.setattr(sys.stderr, "isatty", "yes".__len__, raising=False)
     assert main([str(log), "--vkey", story.vkey]) == 0
     err = capsys.readouterr().err
-    assert f"1 of {len(story.drafts)} leaves" in err
+    assert f"{len(story.drafts)} of {len(story.drafts)} leaves, " in err
     assert err.endswith("\r\x1b[K")
 
 
