@@ -15,11 +15,11 @@ import psycopg
 import sqlalchemy as sa
 import structlog
 from psycopg.pq import Format, TransactionStatus
-from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import event
 
 from gateway.errors import LedgerUnavailable, NotReady
 from keys.custody.storage import read_file
+from ledger.arrays import Packed, PackedDumper
 
 LEAST_VERSION: Final = 150_000
 _MAX_PASSWORD_BYTES: Final = 1_024
@@ -73,8 +73,8 @@ def prepare(engine: sa.Engine, password_file: Path | None) -> None:
 
 
 def _send_binary(connection: Any, _record: object) -> None:
-    """Arrays travel in binary too."""
-    connection.adapters.register_dumper(list, ListBinaryDumper)
+    """Arrays travel in binary too, and are made by us."""
+    connection.adapters.register_dumper(Packed, PackedDumper)
 
 
 def read_password(path: Path) -> str:

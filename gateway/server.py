@@ -13,8 +13,10 @@ import json
 import os
 import socket
 import sys
+import time
 from typing import Any, Final
 
+import sqlalchemy as sa
 import structlog
 from gunicorn.app.base import BaseApplication
 
@@ -34,6 +36,8 @@ from gateway.stock import take_stock
 from ledger.files import write_atomic
 
 STATE_FILE = "server.json"
+PATIENCE_S: Final = 30.0
+AGAIN_S: Final = 0.5
 SWITCH_S: Final = 0.0005
 """How long a thread may compute while another waits to go on (s), a tenth of Python's own: whoever holds the
 head's lock comes back from the database some twenty times, and waits for its turn each time."""
@@ -108,8 +112,19 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Open the house, in the worker."""
-        self._worker = Worker(self._settings)
+        """Open the house, in the worker; a database that is away for a moment is waited for.
+
+        gunicorn ends the whole server for a worker that fails to load. One that ends by itself is replaced.
+        """
+        end = time.monotonic() + PATIENCE_S
+        while self._worker is None:
+            try:
+                self._worker = Worker(self._settings)
+            except sa.exc.DBAPIError as error:
+                log.error("worker.waits", error=type(error).__name__)
+                if time.monotonic() > end:
+                    sys.exit(1)
+                time.sleep(AGAIN_S)
         return self._worker.app
 
     def _when_ready(self, _server: object) -> None:

@@ -76,6 +76,8 @@ class FieldKey:
 
         Raises Malformed for a blob that is no field, DecryptionFailed for any wrong key, id, place or bit.
         """
+        if not isinstance(blob, bytes):  # SQLite keeps whatever an intruder leaves in a column
+            raise Malformed("a sealed field is bytes")
         if not blob.startswith(self._header) or len(blob) < _SHORTEST:
             field_key_id(blob)
             raise DecryptionFailed("the field does not open here")

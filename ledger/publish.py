@@ -148,7 +148,7 @@ def _prev(leaf: bytes) -> str | None:
     """The hash (hex) that a leaf names as the one before it; None for what is no leaf."""
     try:
         return _LINK.decode(leaf).prev
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

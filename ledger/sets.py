@@ -15,6 +15,8 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ledger.arrays import array_of
+
 POSTGRESQL: Final = "postgresql"
 
 Among: TypeAlias = Callable[[Any, str], sa.ColumnElement[bool]]
@@ -115,7 +117,7 @@ def _given(name: str) -> str:
 
 
 def _array(column: Any, name: str) -> sa.BindParameter[Any]:
-    return sa.bindparam(name, type_=postgresql.ARRAY(column.type))
+    return sa.bindparam(name, type_=array_of(column))
 
 
 def _spelt_out(column: Any, name: str) -> sa.ColumnElement[bool]:

@@ -7,9 +7,9 @@ words. What was ruled is not ruled again: it is handed over (`Ruled`), and Flask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from io import BytesIO
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gateway import logs, tracing
@@ -32,7 +32,6 @@ ROUTE: Final = "/v1/queries"
 MAX_BODY: Final = 65_536
 RULED: Final = "chengxin.ruled"
 """Where a WSGI environment holds a `Ruled`: no client can put anything there."""
-_ALWAYS: Final = (*HEADERS.items(), ("Content-Type", JSON))
 _NAMES: Final = {
     "signature": "HTTP_SIGNATURE",
     "signature-input": "HTTP_SIGNATURE_INPUT",
@@ -57,13 +56,18 @@ class Ruled:
         return self.outcome
 
 
-@dataclass(frozen=True, slots=True)
-class _Incoming:
-    """A request, as `gateway.http.auth` reads one."""
+class _Leave(GatewayError):
+    """Flask has to look at this request."""
 
-    method: str
-    environ: Mapping[str, Any] = field(repr=False)
-    body: bytes = field(repr=False)
+
+class _Incoming:
+    """A request, as `gateway.http.auth` reads one: its body only once the key that it names is known."""
+
+    method = "POST"
+
+    def __init__(self, environ: Environ) -> None:
+        self.environ = environ
+        self._body: bytes | None = None
 
     @property
     def headers(self) -> _Incoming:
@@ -76,8 +80,21 @@ class _Incoming:
         return found
 
     def get_data(self, cache: bool = True) -> bytes:
-        """The body."""
-        return self.body
+        """The body, read once and put back for Flask. `_Leave` where its length is not said, or too great."""
+        if self._body is None:
+            self._body = _body(self.environ)
+        return self._body
+
+
+class _Gone(RawIOBase):
+    """The input of a client that went away in the middle of its request."""
+
+    def __init__(self, error: OSError) -> None:
+        self._error = error
+
+    def readinto(self, _buffer: Any) -> int:
+        """Raises what reading raised before."""
+        raise self._error
 
 
 class Express:
@@ -103,40 +120,45 @@ class Express:
         except Exception as error:  # noqa: BLE001  Flask raises it once more and says what it means
             outcome = error
         if not isinstance(outcome, Answer):
+            # Whose key it is is read anew after anything but an answer.
+            self._house.operators.pop(signer.nonce.key, None)
             environ[RULED] = Ruled(signer, query.query_id, outcome, served)
             return self._flask(environ, start_response)
         self._flood.count_good(source, signer.nonce.key)
         body = outcome.body()
         served.over("POST", ROUTE, 200)
         logs.end_request()
-        length = ("Content-Length", str(len(body)))
-        start_response("200 OK", [*_ALWAYS, (REQUEST_ID, served.id), length])
+        own = (("Content-Type", JSON), ("Content-Length", str(len(body))))
+        start_response("200 OK", [*own, *HEADERS.items(), (REQUEST_ID, served.id)])
         return (body,)
 
     def _read(self, environ: Environ, source: str) -> tuple[Signer, Query, dict[str, Any]] | None:
         """Who asks what; None for whatever Flask has to look at."""
         if self._flood.over(source) is not None:
             return None
-        body = _body(environ)
-        if body is None:
-            return None
+        incoming = _Incoming(environ)
         try:
-            signer = recognise_operator(self._house, _Incoming("POST", environ, body))
+            signer = recognise_operator(self._house, incoming)
             if signer is None:
                 return None
-            query, members = parse_body(Query, environ.get("CONTENT_TYPE"), body)
+            query, members = parse_body(Query, incoming.get("content-type"), incoming.get_data())
         except GatewayError:
             return None
         return None if query.statute is not None else (signer, query, members)
 
 
-def _body(environ: Environ) -> bytes | None:
-    """The body, put back for Flask to read again; None where its length is not said, or is too great."""
+def _body(environ: Environ) -> bytes:
     length = environ.get("CONTENT_LENGTH", "")
     if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdecimal()):
-        return None
-    if not 0 < int(length) <= MAX_BODY:
-        return None
-    body: bytes = environ["wsgi.input"].read(int(length))
+        raise _Leave
+    if len(length) > len(str(MAX_BODY)) or not 0 < int(length) <= MAX_BODY:
+        raise _Leave
+    try:
+        body: bytes = environ["wsgi.input"].read(int(length))
+    except OSError as error:  # the client went away: Flask finds out the same way, and says it
+        environ["wsgi.input"] = _Gone(error)
+        raise _Leave from error
     environ["wsgi.input"] = BytesIO(body)
-    return body if len(body) == int(length) else None
+    if len(body) != int(length):
+        raise _Leave
+    return body

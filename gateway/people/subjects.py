@@ -119,21 +119,24 @@ class Persons:
 
     house: House
     rows: Mapping[bytes, sa.Row[Any]]  # by tag
-    decoy: sa.Row[Any]
+    decoy: sa.Row[Any] | None
 
     @property
     def subjects(self) -> set[bytes]:
         """Their ids, and the decoy's."""
-        return {row.subject for row in (*self.rows.values(), self.decoy)}
+        return {self.house.decoy.subject} | {row.subject for row in self.rows.values()}
 
     def id_of(self, tag: bytes) -> bytes:
         """The id of the subject that the tag belongs to, or the decoy's."""
-        found: bytes = self.rows.get(tag, self.decoy).subject
-        return found
+        row = self.rows.get(tag)
+        return self.house.decoy.subject if row is None else bytes(row.subject)
 
     def open(self, tag: bytes) -> Subject:
         """The subject that the tag belongs to, or the decoy; `EvidenceBroken` when it does not open."""
-        return _open(self.house, self.rows.get(tag, self.decoy))
+        row = self.rows.get(tag, self.decoy)
+        if row is None:
+            raise EvidenceBroken("the decoy is missing")
+        return _open(self.house, row)
 
 
 def persons_of(house: House, conn: sa.Connection, tags: Collection[bytes]) -> Persons:
@@ -141,8 +144,6 @@ def persons_of(house: House, conn: sa.Connection, tags: Collection[bytes]) -> Pe
     sought = {value: tag for tag in tags for value in tag_lookups(house.custody, tag).values()}
     found = conn.execute(BY_TAGS.on(conn), {"wanted": sorted(sought), "decoy": house.decoy.subject}).all()
     decoy = next((row for row in found if row.subject == house.decoy.subject), None)
-    if decoy is None:
-        raise EvidenceBroken("the decoy is missing")
     rows = {sought[row.tag_lookup]: row for row in found if row.tag_lookup in sought}
     return Persons(house, rows, decoy)
 

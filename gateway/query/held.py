@@ -21,6 +21,7 @@ from gateway.institutions.published import encryption_keys_of
 from gateway.institutions.standing import signers_standings, standings
 from gateway.keyring import LINK, DataKey
 from gateway.people.citizens import LIVE
+from gateway.query.lookup import digest
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
 from gateway.records.holdings import Batches, batches_of, is_whole
@@ -147,9 +148,9 @@ def _has_moved(tx: Transaction, held: Held, ask: Ask) -> bool:
     if link is None or link.version != found.link:
         return True
     row = held.grants.get(found.consent_id)
-    if found.consent is None:
+    if found.consent is None or row is None:  # one of a log that was given up: there is none here
         return False
-    return row is None or row["document"] != found.stored or row["tag"] != found.tag
+    return digest(row["document"]) != found.stored or row["tag"] != found.tag
 
 
 def link_of(tx: Transaction, held: Held, ask: Ask) -> DataKey:
@@ -178,7 +179,7 @@ def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:
         and key["subject"] == found.subject
         and rows.is_evident(custody, citizen_keys, key)
         and (found.consent_id in held.counted or rows.is_evident(custody, grants, row))
-        and row["document"] == found.stored
+        and digest(row["document"]) == found.stored
         and row["tag"] == found.tag
         and is_whole(tx.house, held.batches[found.tag], held.revisions[found.subject])
     )

@@ -27,6 +27,7 @@ from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
+from keys.canonical import sha256
 from keys.errors import BadIdentifier
 from ledger.log import TAG_SIZE
 from ledger.sets import both
@@ -153,7 +154,7 @@ def _found(
         subject=about,
         consent_id=row.consent,
         consent=evidence.consent if paper.own and evidence is not None else None,
-        stored=row.document,
+        stored=digest(row.document),
         effective=evidence.enrolment.effective if evidence is not None else 0,
         person_matches=matches,
         broken=paper.own and evidence is None,
@@ -161,6 +162,11 @@ def _found(
         key=key,
         rekeyed=rekeyed,
     )
+
+
+def digest(stored: object) -> bytes:
+    """What tells whether a stored document is still the one that was verified (SHA-256)."""
+    return sha256(stored) if isinstance(stored, bytes) else b""
 
 
 def _verify(

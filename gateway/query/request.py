@@ -118,9 +118,9 @@ class Found:
     """What the look-up before the lock brought: the verified consent of the asker, or the decoy's.
 
     `consent` is None where there is none for this asker; `tag` is the person's even then, if there is a
-    person, so that the citizen sees the attempt. `stored` is the ciphertext that was verified, compared
-    under the lock. `link` is the version of the person's link key, the decoy's too; None where that is
-    broken. `key` names the row of the key that signed it (`about`): a person may have several.
+    person, so that the citizen sees the attempt. `stored` is the SHA-256 of the ciphertext that was verified,
+    compared under the lock. `link` is the version of the person's link key, the decoy's too; None where that
+    is broken. `key` names the row of the key that signed it (`about`): a person may have several.
     """
 
     tag: bytes

@@ -39,7 +39,8 @@ from ledger.log import Entry
 def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
     """Rule on all asks of a batch; aligned with `asks`. What is replayed or beyond a quota leaves no leaf.
 
-    Nothing at all is done for one whose look-up no longer holds: it has to be looked up again.
+    Nothing at all is done for one whose look-up no longer holds: it has to be looked up again. Until that is
+    known it counts against the quotas, so that another of the same batch may be turned away for it.
     """
     fresh = tx.are_fresh([ask.signer.nonce for ask in asks])  # 1
     live = [ask for ask, first in zip(asks, fresh, strict=True) if first]
@@ -151,9 +152,14 @@ def _sobered(ask: Ask, ruling: Ruling) -> Ruling:
     return only_applicable(ruling, ask.query.answer)
 
 
-def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclosed:
+def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclosed | Refused:
     """Append the answer's leaf, count the use, remember what was given."""
     query, found, row = ask.query, ask.found, held.grants[ask.found.consent_id]
+    try:
+        link = holding.link_of(tx, held, ask)
+    except EvidenceBroken:
+        holding.alert("data_keys", found.consent_id)
+        return _refuse(tx, held, ask, Reason.EVIDENCE_BROKEN)
     permitted = frozenset(permit.categories)
     shown = tuple(one for one in held.revisions[found.subject] if one.category in permitted)
     hashes = [one.revision_hash for one in shown]
@@ -169,7 +175,7 @@ def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclose
     )
     entry, counted = answered.entry, rows.columns_of(grants, row) | {"uses": permit.use}
     held.count_use(found.consent_id, tx.protect(grants, counted, entry))
-    given = redeliver.seal_given(ask, holding.link_of(tx, held, ask), answered, hashes)
+    given = redeliver.seal_given(ask, link, answered, hashes)
     held.spend(ask, Used(entry.index, ask.body_mac, given, tx.at))
     held.leaves[entry.index] = entry.leaf
     name = predicate_name(query.answer)

@@ -29,7 +29,9 @@ RANDOM = frozenset(
         "nonce",
         "index",
         "leaf",
+        "as_of",
         "at",
+        "answer_sha256",
         "approve_before",
         "request_sha256",  # of a request with an id of its own
     }

@@ -178,3 +178,62 @@ def _subject(world: World, number: str) -> bytes:
     lookup = newest(number_lookups(world.house.custody, number))[0]
     found = insider(world.house, "SELECT subject FROM subject_index WHERE value = ?", (lookup,))
     return bytes(found[0][0])
+
+
+# --- of what is remembered between queries ---
+
+
+def _two_answered(world: World) -> tuple[str, str]:
+    """Two consents of two persons, each answered once, so that what they rest on is remembered."""
+    consents = []
+    for number in (NUMBER, OTHER_NUMBER):
+        world.import_records([loan(number, f"R-{number}")])
+        consents.append(world.consent(world.citizen(number), max_uses=10))
+        assert not isinstance(world.query(consents[-1]), Refused)
+    return consents[0], consents[1]
+
+
+def test_a_link_key_that_breaks_later_refuses_its_own_query_alone(world: World) -> None:
+    """It failed only once the answer's leaf was made, and took the whole batch with it, unledgered."""
+    spoiled, sound = _two_answered(world)
+    subject = _subject(world, NUMBER)
+    insider(
+        world.house, "UPDATE data_keys SET wrapped = x'00' WHERE klass = 'link' AND subject = ?", (subject,)
+    )
+    before = size(world.house)
+    refused, answered = together(lambda: world.query(spoiled), lambda: world.query(sound))
+    check_refused(world, refused, "evidence-broken")
+    assert answered.answer["records"]["loan"]
+    assert size(world.house) == before + 2
+
+
+def test_a_grant_of_another_log_is_no_consent_and_is_recorded(world: World) -> None:
+    """The look-up saw the row and the lock did not: eight times round, 503, and no leaf."""
+    spoiled, _ = _two_answered(world)
+    insider(world.house, "UPDATE grants SET shard = -1 WHERE consent = ?", (spoiled,))
+    check_refused(world, world.query(spoiled), "no-consent")
+
+
+def test_without_the_decoy_ones_own_consent_is_still_answered(world: World) -> None:
+    own, _ = _two_answered(world)
+    decoy = world.house.decoy.subject
+    insider(world.house, "DELETE FROM data_keys WHERE subject = ? AND klass = 'link'", (decoy,))
+    world.house.known = type(world.house.known)()
+    assert not isinstance(world.query(own), Refused)
+
+
+def test_text_in_the_place_of_a_ciphertext_breaks_its_own_look_up_alone(world: World) -> None:
+    spoiled, sound = _two_answered(world)
+    insider(world.house, "UPDATE grants SET document = 'x' WHERE consent = ?", (spoiled,))
+    world.house.known = type(world.house.known)()
+    refused, answered = together(lambda: world.query(spoiled), lambda: world.query(sound))
+    check_refused(world, refused, "evidence-broken")
+    assert answered.answer["records"]["loan"]
+
+
+def test_a_key_that_was_refused_is_read_anew(world: World) -> None:
+    """What is remembered of an operator's key outlived the row that it was read from."""
+    own, _ = _two_answered(world)
+    insider(world.house, "DELETE FROM operators WHERE kid = ?", (world.bank_key.kid,))
+    assert post_query(world, query_body(own)).status_code == 403
+    assert name_of(post_query(world, query_body(own))) == "unknown-key"
