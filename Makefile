@@ -53,6 +53,10 @@ fuzz: venv ## fuzz the parsers by coverage (FUZZ_SECONDS=60 for each kind, FUZZ=
 	@set -e; for target in $(or $(FUZZ),document certificate proof note tile signature); do \
 		$(BIN)/python -m tests.fuzz.longer "$$target" '$(FUZZ_SECONDS)'; done
 
+.PHONY: crashes
+crashes: venv ## every durable step crossed with every fault, on both engines (the tests take a part of them)
+	@CRASHES=all $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile $(ARGS) tests/faults/test_crash_table.py
+
 .PHONY: soak
 soak: venv ## ten minutes at full load while workers, PostgreSQL and connections are killed (SOAK_SECONDS=600, SOAK_SEED=)
 	@$(BIN)/python -m tests.faults.soak

@@ -27,7 +27,7 @@ from tests.faults.town import Town
 from tests.faults.trap import Trap
 from tests.gateway import kit
 
-IN_FULL = os.environ.get("TEST_ENGINES") == "all"
+IN_FULL = os.environ.get("CRASHES") == "all"
 HOUR_MS = 3_600_000
 COMMANDS = sorted(ACTS.keys() - {"query"})
 

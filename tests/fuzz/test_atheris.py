@@ -16,7 +16,7 @@ import pytest
 from tests.fuzz import targets
 
 RUNS = 20_000
-LONG = os.environ.get("TEST_ENGINES") == "all"
+LONG = os.environ.get("FUZZ") == "long"
 NAMES = sorted(targets.TARGETS.keys() - {"all"}) if LONG else ["all"]
 """One process for all of them where time counts: starting one costs more than its runs."""
 

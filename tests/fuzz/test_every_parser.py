@@ -20,7 +20,7 @@ from tests.fuzz.table import BY_NAME, EXCEPTED, TABLE
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("keys", "consent", "ledger", "gateway")
-LONG = os.environ.get("TEST_ENGINES") == "all"
+LONG = os.environ.get("FUZZ") == "long"
 ROUND_TRIPS = settings(max_examples=1_000 if LONG else 8, suppress_health_check=list(HealthCheck))
 ATTEMPTS = settings(max_examples=5_000 if LONG else 25, suppress_health_check=list(HealthCheck))
 rows = pytest.mark.parametrize("pair", TABLE, ids=lambda pair: pair.name)
