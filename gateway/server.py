@@ -104,6 +104,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             "on_exit": self._on_exit,
             "keepalive": 15,
             "graceful_timeout": 20,
+            "http_parser": "python",  # the strict one: another, where it is installed, takes folded headers
             "limit_request_line": 4094,
             "limit_request_fields": 50,
             "forwarded_allow_ips": "",

@@ -24,9 +24,9 @@ from ledger.bodies import (
 from ledger.entries import Leaf
 from ledger.errors import Finding
 from ledger.verify.consents import subject_of
+from ledger.verify.persons import CitizenKey
 from ledger.verify.rules import Rule
 from ledger.verify.state import World
-from ledger.verify.store import CitizenKey
 
 Act: TypeAlias = ConsentResumed | ConsentWithdrawn | SubjectKeyRevoked | SubjectRead
 """What a citizen does with a key, or a counter for them."""

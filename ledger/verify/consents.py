@@ -22,10 +22,12 @@ from ledger.bodies import (
     SubjectEnrolled,
 )
 from ledger.entries import Leaf
+from ledger.verify.granted import Granted
+from ledger.verify.packed import raw_uuid
+from ledger.verify.persons import Subject, Subjects
 from ledger.verify.rules import Rule
 from ledger.verify.signers import in_force
 from ledger.verify.state import Terms, World
-from ledger.verify.store import Granted, Subject, Subjects, raw_uuid
 
 Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate | Terms
 UnderGrant: TypeAlias = ConsentResumed | ConsentSuspended | ConsentWithdrawn | QueryDisclosed | QueryPredicate

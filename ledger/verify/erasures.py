@@ -26,10 +26,10 @@ from ledger.entries import Leaf
 from ledger.errors import Finding
 from ledger.verify.consents import subject_of
 from ledger.verify.details import HeldCase
+from ledger.verify.persons import Subject
 from ledger.verify.recovery import lost_in
 from ledger.verify.rules import Rule
 from ledger.verify.state import Case, World
-from ledger.verify.store import Subject
 
 LINK: Final = "link"
 IDENTITY: Final = "identity"

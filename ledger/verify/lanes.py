@@ -23,119 +23,25 @@ import msgspec
 from keys.errors import KeysError
 from keys.instant import parse_instant
 from ledger.bodies import (
-    Body,
     ConsentAsked,
     ConsentGranted,
-    ConsentWithdrawn,
     QueryDisclosed,
     QueryPredicate,
-    QueryRefused,
     RecordIngested,
     SubjectEnrolled,
 )
-from ledger.entries import By, Leaf, Sealed
-from ledger.members import ZERO_HASH
-from ledger.verify import citizens, corrections, erasures, quotas, replay
-from ledger.verify.chain import CHAIN
+from ledger.entries import By, Leaf
+from ledger.verify import quotas
+from ledger.verify.granted import Granted
+from ledger.verify.judged import Actor, Frame, Judged, Scope, bare_leaf
 from ledger.verify.parts import Part
+from ledger.verify.persons import OneKey
 from ledger.verify.policy import PREDICATE
-from ledger.verify.rules import Rules
-from ledger.verify.spellings import FORMS, categories
 from ledger.verify.state import Window, World
-from ledger.verify.store import Granted, OneKey
 
-_SEEN: Final = frozenset({"log-origin", "index", "prev", "opened-first"})
-"""Rules of the chain that a plain leaf held already when it was read (`parts`)."""
-_FRAME: Final = frozenset({"closed-last", "policy-in-force", "sealing-announced", "sealing-current"})
-_ACTOR: Final = frozenset({"actor-known", "actor-standing", "actor-queries"})
-_ANY: Final = frozenset(
-    {"time", "subject-number", "subject-prev", "covert-tag", "unsealed-in-time", "erased-silent",
-     "erased-restated", "correction-restated", "suspended-next"}
-)  # fmt: skip
-"""What every lane looks at in each leaf."""
-_ANSWER: Final = frozenset(
-    {"grant-exists", "grant-subject", "grant-live", "grant-stands", "grant-begun", "grant-not-over",
-     "grant-recipient", "grant-purpose", "grant-categories", "grant-answer", "use-number", "use-limit",
-     "query-once", "quota-kept"}
-)  # fmt: skip
-REST: Final = (
-    _ANSWER,
-    _ANSWER,
-    frozenset({"quota-kept"}),
-    frozenset({"request-recipient", "request-once", "quota-kept"}),
-    frozenset({"request-open", "request-same"}),
-    frozenset({"subject-enrolled", "key-commitment", "key-live", "key-waited", "consent-once", "validity"}),
-    frozenset({"grant-exists", "grant-subject", "grant-live", "acting-key"}),
-    frozenset({"registrar-acts", "commitment-once", "certificate-once"}),
-    frozenset({"source-acts"}),
-)
-"""For each form, the rules of its row that its lane stands for; all others are run, as rules."""
-_EVERY: Final = (*CHAIN, *erasures.OF_EVERY_LEAF, *corrections.OF_EVERY_LEAF, *citizens.OF_EVERY_LEAF)
-
-
-def rules_of(form: int) -> tuple[Rules, Rules, Rules]:
-    """The rules of the frame, the actor and the scope of a form: all that neither `parts` nor its lane
-    holds.
-    """
-    row = (*_EVERY, *replay.REPLAY[FORMS[form].type].rules)
-    rest = tuple(rule for rule in row if rule.name not in _SEEN | _ANY | REST[form])
-    return (
-        tuple(rule for rule in rest if rule.name in _FRAME),
-        tuple(rule for rule in rest if rule.name in _ACTOR),
-        tuple(rule for rule in rest if rule.name not in _FRAME | _ACTOR),
-    )
-
-
-_RULES: Final = tuple(rules_of(form) for form in range(len(FORMS)))
-
-
-class Judged:
-    """Something that recurs, and the state of the house in which its rules held last."""
-
-    __slots__ = ("held", "rules", "sample")
-
-    def __init__(self, sample: Leaf, rules: Rules) -> None:
-        self.sample, self.rules, self.held = sample, rules, 0
-
-
-class Frame(Judged):
-    """A policy, a sealing key and a day."""
-
-    __slots__ = ()
-
-    def __init__(self, policy: bytes, key: bytes | None, day: bytes) -> None:
-        sealed = Sealed(key.decode(), ZERO_HASH) if key else None
-        at = f"{day.decode()}T00:00:00.000Z"
-        super().__init__(_leaf("query.disclosed", _UNDER, policy.decode(), at, None, sealed), _RULES[0][0])
-
-
-class Actor(Judged):
-    """Whoever acts in leaves of a form; `queries` begins the keys of the institution's queries."""
-
-    __slots__ = ("institution", "names", "operator", "queries", "registrar")
-
-    def __init__(self, form: int, by: bytes | None) -> None:
-        acting = msgspec.json.decode(by, type=By) if by else None
-        super().__init__(_leaf(FORMS[form].type, _UNDER, by=acting), _RULES[form][1])
-        self.institution = (acting and acting.institution) or ""
-        self.operator = (acting and acting.operator) or ""
-        self.registrar = (acting and acting.registrar) or ""
-        self.queries = b""
-        self.names: dict[str, list[tuple[str, tuple[str, ...], int]]] = {}
-
-
-class Scope(Judged):
-    """What leaves of a form ask for, and the numbers of the consents' terms that cover it."""
-
-    __slots__ = ("body", "fits", "number", "purpose")
-
-    def __init__(self, form: int, asked: list[Any]) -> None:
-        self.body = _BODIES[form](asked)
-        sealed = Sealed("", ZERO_HASH) if FORMS[form].sealed else None
-        super().__init__(_leaf(FORMS[form].type, self.body, sealed=sealed), _RULES[form][2])
-        self.purpose: str = getattr(self.body, "purpose", "")
-        self.fits: set[int] = set()
-        self.number = -1
+_NEVER: Final = timedelta(0)
+_MOST: Final = 100_000
+"""Frames, actors and scopes that are remembered at a time."""
 
 
 class Lanes:
@@ -351,7 +257,7 @@ class Lanes:
         """Each quota that an ask falls under: its window, the name of its count, its limit."""
         by = By(institution=actor.institution, operator=actor.operator) if actor.operator else None
         ask = ConsentAsked(request="", recipient="", purpose=purpose, categories=())
-        leaf = _leaf("consent.requested", ask, by=by)
+        leaf = bare_leaf("consent.requested", ask, by=by)
         return [(quota.per, name, quota.limit) for quota, name in quotas.counted(leaf, ask, self._world)]
 
     def _turn(self, at: bytes) -> None:
@@ -370,11 +276,6 @@ class Lanes:
             assert isinstance(body, ConsentAsked)
             scope.number = self._world.requests.asked.number((body.purpose, body.categories))
         return scope.number
-
-
-_NEVER: Final = timedelta(0)
-_MOST: Final = 100_000
-"""Frames, actors and scopes that are remembered at a time."""
 
 
 def _fits(scope: Scope, term: int, terms: Granted) -> bool:
@@ -403,77 +304,3 @@ def _plain(value: Any) -> Any:
 
 def _scope(form: int, *asked: Any) -> Scope:
     return Scope(form, list(asked))
-
-
-def _leaf(
-    type_: str,
-    body: Body,
-    policy: str = ZERO_HASH,
-    at: str = "",
-    by: By | None = None,
-    sealed: Sealed | None = None,
-) -> Leaf:
-    """A leaf with nothing in it but what some rules look at."""
-    return Leaf(
-        log="",
-        index=0,
-        prev=ZERO_HASH,
-        at=at,
-        salt="",
-        type=type_,
-        body=body,
-        policy=policy,
-        by=by,
-        sealed=sealed,
-    )
-
-
-def _asking(asked: list[Any]) -> ConsentAsked:
-    purpose, listed, recipient = asked
-    return ConsentAsked(request="", recipient=recipient, purpose=purpose, categories=_listed(listed))
-
-
-def _granting(asked: list[Any]) -> ConsentGranted:
-    purpose, listed, answer, recipient, most, days = asked
-    return ConsentGranted(
-        consent_hash=ZERO_HASH,
-        recipient=recipient,
-        purpose=purpose,
-        categories=_listed(listed),
-        answer=answer,
-        not_before=_TIME,
-        not_after=_TIME,
-        max_uses=int(most),
-        retention_days=int(days),
-        commitment=ZERO_HASH,
-        proof_sha256=ZERO_HASH,
-        kind="jws",
-    )
-
-
-def _listed(listed: str) -> tuple[str, ...]:
-    return categories(listed.encode()) or ()
-
-
-def _answering(asked: list[Any]) -> dict[str, Any]:
-    """Members of an answer: one use of a consent for a purpose and categories."""
-    members = {"purpose": asked[0], "categories": _listed(asked[1]), "grant": 0, "use": 1}
-    return members | {"query": "", "commitment": "", "request": ""}
-
-
-_BODIES: Final[tuple[Callable[[list[Any]], Body], ...]] = (
-    lambda asked: QueryDisclosed(**_answering(asked)),
-    lambda asked: QueryPredicate(**_answering(asked), predicate=asked[2]),
-    lambda asked: QueryRefused(query="", reason="", purpose=asked[0]),
-    _asking,
-    _asking,
-    _granting,
-    lambda _: ConsentWithdrawn(grant=0, by="citizen"),
-    lambda asked: SubjectEnrolled(
-        commitment=ZERO_HASH, registrar=asked[0], assurance="eid", certificate_sha256=ZERO_HASH
-    ),
-    lambda asked: RecordIngested(batch="", source=asked[0], count=1, root=ZERO_HASH),
-)
-_TIME: Final = "1970-01-01T00:00:00.000Z"
-"""In the place of a time that no rule looks at."""
-_UNDER: Final = _BODIES[0](["", "", ""])

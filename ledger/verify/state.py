@@ -16,8 +16,10 @@ from keys.signing import PublicKey
 from ledger.entries import Leaf
 from ledger.members import ZERO_HASH
 from ledger.merkle import HASH_SIZE
+from ledger.verify.granted import Answers, Grant, Grants, Requests
+from ledger.verify.packed import Once, raw_uuid
+from ledger.verify.persons import Subject, Subjects
 from ledger.verify.policy import NO_POLICY, Policy
-from ledger.verify.store import Answers, Grant, Grants, Once, Requests, Subject, Subjects, raw_uuid
 
 
 @dataclass(slots=True)

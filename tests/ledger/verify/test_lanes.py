@@ -9,7 +9,7 @@ import pytest
 
 from keys.notes import parse_vkey
 from ledger.errors import Finding
-from ledger.verify import Summary, Trust, audit, auditor, lanes
+from ledger.verify import Summary, Trust, audit, auditor, judged
 from ledger.verify.chain import CHAIN
 from ledger.verify.lanes import Lanes
 from ledger.verify.replay import REPLAY
@@ -25,15 +25,15 @@ SPOILED = 150
 @pytest.mark.parametrize("form", range(len(FORMS)), ids=[form.type for form in FORMS])
 def test_each_rule_of_a_row_is_held_once_by_its_lane(form: int) -> None:
     """A rule that is added to a row is run, as a rule, until its lane says that it stands for it."""
-    every = {rule.name for rule in (*lanes._EVERY, *REPLAY[FORMS[form].type].rules)}
-    stands_for = lanes._SEEN | lanes._ANY | lanes.REST[form]
+    every = {rule.name for rule in (*judged._EVERY, *REPLAY[FORMS[form].type].rules)}
+    stands_for = judged._SEEN | judged._ANY | judged.REST[form]
     assert stands_for <= every
-    run = [rule.name for rules in lanes.rules_of(form) for rule in rules]
+    run = [rule.name for rules in judged.rules_of(form) for rule in rules]
     assert sorted(run) == sorted(every - stands_for)
 
 
 def test_what_reading_holds_are_rules_of_the_chain() -> None:
-    assert {rule.name for rule in CHAIN} >= lanes._SEEN
+    assert {rule.name for rule in CHAIN} >= judged._SEEN
 
 
 def verdict(directory: Path, story: Story) -> tuple[object, ...] | Summary:
