@@ -50,8 +50,9 @@ def connect_arguments(*, owner: bool = False) -> dict[str, Any]:
     """What psycopg is handed for each connection; `owner` for migrations and grants."""
     session = _SESSION | (_OWNERS if owner else {})
     return {
+        # What describes the schema to a migration reads as text; the gateway's own reads are bytes.
+        **({} if owner else {"cursor_factory": BinaryCursor}),
         "application_name": "chengxin",
-        "cursor_factory": BinaryCursor,
         "client_encoding": "utf8",
         "connect_timeout": 10,
         "keepalives_idle": 30,

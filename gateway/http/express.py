@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from consent.asks import Reason
 from gateway import logs, tracing
 from gateway.errors import GatewayError
 from gateway.http.auth import recognise_operator
@@ -120,8 +121,8 @@ class Express:
         except Exception as error:  # noqa: BLE001  Flask raises it once more and says what it means
             outcome = error
         if not isinstance(outcome, Answer):
-            # Whose key it is is read anew after anything but an answer.
-            self._house.operators.pop(signer.nonce.key, None)
+            if isinstance(outcome, Refusal) and outcome.reason is Reason.OPERATOR_SUSPENDED:
+                self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
             environ[RULED] = Ruled(signer, query.query_id, outcome, served)
             return self._flask(environ, start_response)
         self._flood.count_good(source, signer.nonce.key)

@@ -53,8 +53,7 @@ def _query(**members: Any) -> request.Query:
 
 def _ask() -> request.Ask:
     person = request.Person(NUMBER, NAME)
-    link = DataKey(b"", VALUE.encode(), 1, lambda _: b"")
-    found = request.Found(b"", b"", UUID, None, b"", 0, None, False, link)
+    found = request.Found(b"", b"", UUID, None, b"", 0, None, False, 1)
     members = {"person_check": {"citizen_number": NUMBER, "name": NAME}}
     return request.Ask(_query(person_check=person, case_ref=VALUE), members, SIGNER, found, b"")
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.client.bank import Answer
+from ledger.arrays import Packed, PackedDumper
 from tests import databases
 from tests.gateway import kit
 from tests.gateway.world import World
@@ -37,6 +38,7 @@ def statements(world: World) -> Iterator[list[tuple[str, Any]]]:
 def scanned(world: World, statement: str, parameters: Any) -> set[str]:
     """The tables that a statement can only read as a whole, even where a scan is the dearest plan."""
     with databases.superuser(world.house.settings.database_url) as conn:
+        conn.adapters.register_dumper(Packed, PackedDumper)
         conn.execute("SET enable_seqscan = off")
         plan = "\n".join(row[0] for row in conn.execute(f"EXPLAIN {statement}", parameters))
     return set(re.findall(r"Seq Scan on (\w+)", plan))
