@@ -65,13 +65,20 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
 
     def init_process(self) -> None:
         """In the worker process, after the fork."""
-        gthread.DEFAULT_WORKER_DATA_TIMEOUT = FIRST_BYTE_S  # else a silent connection holds a thread for 5 s
         self.deadlines = ReadDeadlines(READ_S)
         threading.Thread(target=self.deadlines.watch, name="deadlines", daemon=True).start()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
-        """One request on a connection, in a thread of the pool."""
+        """One request on a connection, in a thread of the pool.
+
+        A connection that stays silent goes to the poller at once: gunicorn would have it hold a thread for
+        five seconds. Its own constant for that is left alone, as it also bounds how long a thread may take to
+        come to the end of a body that was read: a busy one would close a connection it has promised to keep.
+        """
+        fresh = not (conn.initialized or conn.data_ready)
+        if fresh and not conn.wait_for_data(FIRST_BYTE_S):
+            return gthread._DEFER  # noqa: SLF001  gunicorn's word for it
         with self.deadlines.reading(conn.sock):
             return super().handle(conn)
 

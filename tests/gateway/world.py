@@ -236,6 +236,9 @@ def serving(
         server.shutdown()
         thread.join()
         server.server_close()
+        for handler in threading.enumerate():  # a request that nobody waits for may hold a connection yet
+            if handler.name.endswith("(process_request_thread)"):
+                handler.join(5)
         publishing.stop()
         house.engine.dispose()
         house.custody.close()
