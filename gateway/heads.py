@@ -43,7 +43,7 @@ def require_own(custody: Custody, shard: int, head: Head, seen: Head | None) -> 
 
 def is_kept(publisher: Publisher, head: Head) -> bool:
     """Whether a head without a MAC is the one under the checkpoint that is kept outside the database."""
-    with publisher.begin() as conn:
+    with publisher.read() as conn:
         keys = publisher.keys(conn)
     outside = read_note(publisher.outside, keys)
     if head.mac is not None or outside is None or outside.checkpoint.size != head.size:

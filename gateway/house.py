@@ -124,7 +124,7 @@ class House:
 
     @contextmanager
     def publishing(self) -> Iterator[sa.Connection]:
-        """A short transaction of the publisher's: it reads leaves or swaps the checkpoint, nothing else."""
+        """A short transaction of the publisher's: it swaps the checkpoint, nothing else."""
         with self.engine.connect() as conn, conn.begin():
             yield conn
 

@@ -41,7 +41,8 @@ def publisher_of(house: House) -> Publisher:
     return Publisher(
         shard=house.shard,
         origin=house.origin,
-        begin=house.publishing,
+        read=house.read,
+        write=house.publishing,
         tiles=TileDirectory(house.settings.log_dir),
         sign=partial(sign_note_with, house.custody),
         keys=partial(log_keys, house),
@@ -112,7 +113,7 @@ class PublishingThread:
         standing = self._covering()
         if standing is None:
             publish(self._house, self._publisher)
-            with self._house.publishing() as conn:
+            with self._house.read() as conn:
                 standing = read_published(conn, self._house.shard, log_keys(self._house, conn))
         if standing is not None:
             metrics.PUBLISHED.set(standing.checkpoint.size)

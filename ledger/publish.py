@@ -38,7 +38,9 @@ from ledger.tiles import WIDTH, MissingTile, TileDirectory
 
 _LEAVES_AT_ONCE: Final = 1_024
 
-Begin = Callable[[], AbstractContextManager[Connection]]
+Read = Callable[[], AbstractContextManager[Connection]]
+"""Opens a reading transaction on one snapshot: what its statements find stood at one moment."""
+Write = Callable[[], AbstractContextManager[Connection]]
 """Opens a transaction that commits when the block ends well."""
 
 
@@ -94,7 +96,7 @@ def check_continues(root: bytes, size: int, earlier: Checkpoint | None, tiles: T
         raise Forked("the log does not continue a checkpoint that was published") from None
 
 
-def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, head: Head) -> bytes:
+def recover_tiles(tiles: TileDirectory, read: Read, shard: int, durable: int, head: Head) -> bytes:
     """Bring a tile directory to the leaves under `head` from the rows, whatever a crash left; returns the
     root.
 
@@ -105,13 +107,13 @@ def recover_tiles(tiles: TileDirectory, begin: Begin, shard: int, durable: int, 
     """
     start = durable // WIDTH * WIDTH
     try:
-        return tiles.extend(start, _leaves(tiles, begin, shard, (start, durable), head))
+        return tiles.extend(start, _leaves(tiles, read, shard, (start, durable), head))
     except MissingTile:
-        return tiles.extend(0, _leaves(tiles, begin, shard, (0, 0), head))
+        return tiles.extend(0, _leaves(tiles, read, shard, (0, 0), head))
 
 
 def _leaves(
-    tiles: TileDirectory, begin: Begin, shard: int, reach: tuple[int, int], head: Head
+    tiles: TileDirectory, read: Read, shard: int, reach: tuple[int, int], head: Head
 ) -> Iterator[bytes]:
     """Rows from a bundle's start to the head; those below `durable` must be as the bundle published them, and
     all one chain: who edits a leaf in the second before it is published would have it signed otherwise.
@@ -122,7 +124,7 @@ def _leaves(
     published = tiles.entries(start // WIDTH, durable - start) if durable > start else ()
     before = tiles.hashes(0, start // WIDTH - 1, WIDTH)[-1] if start else NO_HASH
     for first in range(start, size, _LEAVES_AT_ONCE):
-        with begin() as conn:
+        with read() as conn:
             some = list(read_leaves(conn, shard, first, min(size, first + _LEAVES_AT_ONCE)))
         if first == start and tuple(some[: len(published)]) != published:
             raise Forked("a leaf is not the one that was published")
@@ -168,12 +170,14 @@ class Publisher:
 
     `keys` reads the log's keys as they stand in a transaction, `sign` signs with the one named; `outside` is
     the copy kept outside the database (elsewhere than a backup of it), `file` the checkpoint that is served.
-    Nothing new is signed under a head that is not `own`. Each call of `begin` opens and ends one transaction.
+    Nothing new is signed under a head that is not `own`. Keys and head come from one snapshot: a rotation that
+    committed between the two would have the old key sign a size that is no longer its own.
     """
 
     shard: int
     origin: str
-    begin: Begin
+    read: Read
+    write: Write
     tiles: TileDirectory
     sign: Callable[[Vkey, bytes], bytes]
     keys: Callable[[Connection], LogKeys]
@@ -195,7 +199,7 @@ class Publisher:
         size, last, outside = standing.head.size, standing.last, standing.outside
         published = 0 if last is None else last.checkpoint.size
         if size > published or self.tiles.size() < size:
-            root = recover_tiles(self.tiles, self.begin, self.shard, published, standing.head)
+            root = recover_tiles(self.tiles, self.read, self.shard, published, standing.head)
             for earlier in (outside, last):
                 check_continues(root, size, None if earlier is None else earlier.checkpoint, self.tiles)
         if size == published:
@@ -216,7 +220,7 @@ class Publisher:
         served = read_if_there(self.file)
         kept = read_if_there(self.outside)
         on_disk = self.tiles.size()
-        with self.begin() as conn:
+        with self.read() as conn:
             keys = self.keys(conn)
             last = read_published(conn, self.shard, keys)
             head = read_head(conn, self.shard)
@@ -239,7 +243,7 @@ class Publisher:
         """Put the new checkpoint in the place of the one that was compared with, and of no other."""
         columns = ledger_published.c
         values = {"size": new.checkpoint.size, "note": new.note}
-        with self.begin() as conn:
+        with self.write() as conn:
             if last is None:
                 swapped = conn.execute(
                     insert_or_nothing(conn, ledger_published, ("shard",)).values(shard=self.shard, **values)

@@ -107,6 +107,7 @@ class Log:
             SHARD,
             ORIGIN,
             self.engine.begin,
+            self.engine.begin,
             TileDirectory(self.path / "public"),
             lambda _vkey, message: sign(message),
             lambda _conn: KEYS,

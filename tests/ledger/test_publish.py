@@ -18,7 +18,7 @@ from ledger import files, merkle
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import BrokenCheckpoint, Forked, HeadBehind, LogBusy, RolledBack
 from ledger.logkeys import LogKey, LogKeys
-from ledger.publish import Begin, Publisher, check_not_behind, read_published
+from ledger.publish import Publisher, Write, check_not_behind, read_published
 from ledger.rows import read_head
 from ledger.tables import ledger_published
 from ledger.tiles import TileDirectory
@@ -97,7 +97,7 @@ class Steps:
     def write(self, path: Path, data: bytes) -> None:
         self.step(lambda: files.write_atomic(path, data))
 
-    def begin(self, log: Log) -> Begin:
+    def begin(self, log: Log) -> Write:
         @contextmanager
         def begun() -> Iterator[sa.Connection]:
             with log.engine.connect() as conn, conn.begin() as transaction:
@@ -113,7 +113,8 @@ def publish_with(
     with monkeypatch.context() as patched:
         patched.setattr("ledger.tiles.write_atomic", steps.write)
         patched.setattr("ledger.publish.write_atomic", steps.write)
-        dataclasses.replace(publisher or log.publisher, begin=steps.begin(log)).publish()
+        begin = steps.begin(log)
+        dataclasses.replace(publisher or log.publisher, read=begin, write=begin).publish()
 
 
 STEPS_OF_ONE_PUBLICATION = 10  # a reading, the leaves, five tiles, the swap, the copy, the file

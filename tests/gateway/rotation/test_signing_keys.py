@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from gateway.client import BankClient, Pins, published_keys
 from gateway.client.bank import Answer
@@ -19,7 +21,7 @@ from gateway.errors import NotReady, Rejected
 from gateway.export import export_ledger
 from gateway.house import House
 from gateway.institutions.published import listed
-from gateway.publishing import publish, vkey_of
+from gateway.publishing import publish, publisher_of, vkey_of
 from gateway.rotation.own import GRACE_MS, Replaced, replace_own, retire_ended, rotate_own, unfinished
 from gateway.signers import OwnUse, log_keys, names_of, signers_of
 from keys.errors import UnknownKeyName
@@ -29,6 +31,7 @@ from keys.rotation import rotate
 from keys.signing import Ed25519PrivateKey
 from ledger.errors import BrokenCheckpoint, Finding
 from ledger.log import Entry
+from ledger.logkeys import LogKeys
 from ledger.publish import read_note
 from ledger.verify import Trust, audit
 from tests.gateway import kit
@@ -128,6 +131,25 @@ def test_a_checkpoint_counts_by_the_key_of_its_own_size_alone(world: World) -> N
     copy = read_note(world.house.settings.checkpoint_copy, keys)
     assert copy is not None
     assert copy.note == served(world.house)
+
+
+def test_a_rotation_that_commits_while_a_publisher_reads_is_not_signed_by_the_old_key(world: World) -> None:
+    """Keys and head are of one moment: else the old key would sign a size that is the new one's."""
+    house = world.house
+    world.publishing.stop()
+
+    def overtaken(conn: Connection) -> LogKeys:
+        keys = log_keys(house, conn)
+        rotate_own(house, "checkpoint")
+        return keys
+
+    world.consent(world.citizen(kit.NUMBER))
+    published = dataclasses.replace(publisher_of(house), keys=overtaken).publish()
+    assert published is not None
+    assert published.checkpoint.size < kit.size(house)
+    publish(house)
+    with house.read() as conn:
+        assert log_keys(house, conn).open(served(house)).size == kit.size(house)
 
 
 def test_a_worker_that_was_not_told_signs_by_the_new_key(world: World) -> None:
