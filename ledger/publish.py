@@ -170,8 +170,8 @@ class Publisher:
 
     `keys` reads the log's keys as they stand in a transaction, `sign` signs with the one named; `outside` is
     the copy kept outside the database (elsewhere than a backup of it), `file` the checkpoint that is served.
-    Nothing new is signed under a head that is not `own`. Keys and head come from one snapshot: a rotation that
-    committed between the two would have the old key sign a size that is no longer its own.
+    Nothing new is signed under a head that is not `own`. Keys and head come from one snapshot: a rotation
+    that committed between the two would have the old key sign a size that is no longer its own.
     """
 
     shard: int
