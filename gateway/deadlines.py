@@ -10,17 +10,21 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from gunicorn.workers import gthread
+
+from gateway.front import Front
+from gateway.http.express import Express
 
 READ_S = 8.0
 STALL_S = 20.0
 TICK_S = 0.5
-FIRST_BYTE_S = 0.02
-"""How long a thread waits for a new connection's first byte before the poller does."""
 
 
 class ReadDeadlines:
@@ -61,7 +65,13 @@ class ReadDeadlines:
 
 
 class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's threaded worker with these limits: of itself it would wait for a client for ever."""
+    """gunicorn's threaded worker with these limits: of itself it would wait for a client for ever.
+
+    A connection goes to a thread when there is something to read, not before. With a `front`, a query that
+    arrived whole goes there and needs no thread.
+    """
+
+    front: Front | None = None
 
     def init_process(self) -> None:
         """In the worker process, after the fork."""
@@ -69,16 +79,53 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         threading.Thread(target=self.deadlines.watch, name="deadlines", daemon=True).start()
         super().init_process()
 
-    def handle(self, conn: Any) -> Any:
-        """One request on a connection, in a thread of the pool.
+    def answer_at_the_front(self, express: Express, limit: int) -> None:
+        """Have queries answered by `express`, at most `limit` at a time."""
+        done = partial(self.method_queue.defer, self._given_back)
+        self.front = Front(express, limit, self.enqueue_req, self._stuck, done)
+        self.front.start()
 
-        A connection that stays silent goes to the poller at once: gunicorn would have it hold a thread for
-        five seconds. Its own constant for that is left alone, as it also bounds how long a thread may take to
-        come to the end of a body that was read: a busy one would close a connection it has promised to keep.
-        """
-        fresh = not (conn.initialized or conn.data_ready)
-        if fresh and not conn.wait_for_data(FIRST_BYTE_S):
-            return gthread._DEFER  # noqa: SLF001  gunicorn's word for it
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, and wait for its first bytes in the poller: gunicorn has a thread wait."""
+        try:
+            client, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        self.nr_conns += 1
+        self.finish_request(gthread.TConn(self.cfg, client, address, listener.getsockname()), _SILENT)
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        """A connection that was kept has something to read."""
+        if not self._taken(conn, self.keepalived_conns):
+            super().on_client_socket_readable(conn, client)
+
+    def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        """A new connection has."""
+        if not self._taken(conn, self.pending_conns):
+            super().on_pending_socket_readable(conn, client)
+
+    def _taken(self, conn: Any, waiting: deque[Any]) -> bool:
+        whole = None if self.front is None or not self.alive else self.front.look(conn)
+        if self.front is None or whole is None:
+            return False
+        self.poller.unregister(conn.sock)
+        waiting.remove(conn)
+        conn.init()
+        self.front.serve(conn, whole)
+        return True
+
+    def _given_back(self, answered: Iterable[tuple[Any, bool]]) -> None:
+        """In the main thread: what the front has answered waits for its next request, or is closed."""
+        for conn, is_open in answered:
+            self.finish_request(conn, _KEPT if is_open else _ENDED)
+
+    def _stuck(self, conn: Any, rest: bytes) -> None:
+        """A client is slow to take its answer: a thread sends the rest, within the limit for that."""
+        future = self.tpool.submit(_send_rest, conn.sock, rest)
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def handle(self, conn: Any) -> Any:
+        """One request on a connection, in a thread of the pool."""
         with self.deadlines.reading(conn.sock):
             return super().handle(conn)
 
@@ -86,3 +133,24 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         """Its head was read: from here on no single wait for the client is endless."""
         conn.sock.settimeout(STALL_S)
         return super().handle_request(req, conn)
+
+
+def _send_rest(client: socket.socket, rest: bytes) -> bool:
+    client.settimeout(STALL_S)
+    try:
+        client.sendall(rest)
+    except OSError:  # gone, or given up
+        return False
+    return True
+
+
+def _finished(result: object) -> Future[object]:
+    """What gunicorn asks how a request ended."""
+    future: Future[object] = Future()
+    future.set_result(result)
+    return future
+
+
+_SILENT: Final = _finished(gthread._DEFER)  # noqa: SLF001  gunicorn's word for it
+_KEPT: Final = _finished(True)
+_ENDED: Final = _finished(False)

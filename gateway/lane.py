@@ -27,11 +27,22 @@ class Slot(Generic[P, R]):
 
     handler: Callable[..., Any]
     payload: P
+    request: str | None
     result: R | None = None
     error: BaseException | None = None
     done: bool = False
     woken: threading.Event = field(default_factory=threading.Event)
-    request: str | None = field(default_factory=current_request)
+
+    def taken(self) -> Any:
+        """The result of a piece of work that is done; raises its error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    @property
+    def outcome(self) -> Any:
+        """The error of a piece of work that is done, as a value; else its result."""
+        return self.result if self.error is None else self.error
 
 
 class Lane:
@@ -53,19 +64,30 @@ class Lane:
 
     def submit(self, handler: Callable[..., Any], payload: P) -> Any:
         """Have `payload` carried with the next batch; its result, or its error raised here."""
-        slot: Slot[P, Any] = Slot(handler, payload)
+        [slot] = self.submit_all(handler, [payload], [current_request()])
+        return slot.taken()
+
+    def submit_all(
+        self, handler: Callable[..., Any], payloads: Sequence[P], requests: Sequence[str | None]
+    ) -> list[Slot[P, Any]]:
+        """The same for many at once, each of the request named; aligned, all of them done, none raised."""
+        slots: list[Slot[P, Any]] = [
+            Slot(handler, payload, request) for payload, request in zip(payloads, requests, strict=True)
+        ]
+        if not slots:
+            return slots
         with self._lock:
-            self._waiting.append(slot)
+            self._waiting.extend(slots)
             leads = not self._led
             self._led = True
         with tracing.span(self._span):
-            if not leads:
-                slot.woken.wait()  # woken with an outcome, or to lead
-            if not slot.done:
-                self._lead(slot)
-        if slot.error is not None:
-            raise slot.error
-        return slot.result
+            for slot in slots:
+                if not (leads or slot.done):
+                    slot.woken.wait()  # woken with an outcome, or to lead
+                if not slot.done:
+                    self._lead(slot)
+                leads = False
+        return slots
 
     def _lead(self, own: Slot[Any, Any]) -> None:
         with self._lock:

@@ -75,7 +75,10 @@ def carrying(requests: Sequence[str | None]) -> Iterator[None]:
 def name_requests(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The processor that names all requests of a shared commit in the place of the one that leads it."""
     carried = _CARRIED.get()
-    if len(carried) < 2:
+    if not carried or carried == [None]:
+        return event
+    if len(carried) == 1:
+        event.setdefault("request_id", carried[0])
         return event
     named = sorted(one for one in carried if one is not None)
     kept = {name: value for name, value in event.items() if name not in _OF_ONE}

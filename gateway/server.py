@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 import structlog
@@ -28,6 +28,7 @@ from gateway.errands import Errands
 from gateway.house import House
 from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
+from gateway.http.express import Express
 from gateway.institutions.published import published
 from gateway.logs import configure
 from gateway.opening import open_house
@@ -134,10 +135,11 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         state = {"pid": os.getpid(), "url": settings.public_url, "metrics_port": settings.metrics_port}
         write_atomic(settings.home / STATE_FILE, json.dumps(state).encode())
 
-    def _post_worker_init(self, _worker: object) -> None:
+    def _post_worker_init(self, server: DeadlineWorker) -> None:
         if self._worker is None:
             raise AssertionError("gunicorn loads the application before it tells")
         worker = self._worker
+        server.answer_at_the_front(cast(Express, worker.app.wsgi_app), self._settings.batch_limit)
         scraping.answer_on(self._scraped, before=lambda: take_stock(worker.house, worker.publishing))
         self._worker.start()
 

@@ -26,12 +26,13 @@ from gateway.errors import (
     Undelivered,
 )
 from gateway.http.auth import UnknownKey, count_refusal
-from gateway.http.express import MAX_BODY, RULED, Express
+from gateway.http.express import RULED, Express
 from gateway.http.flood import Flood, TooManyBadSignatures, source_address
 from gateway.http.guards import Api
 from gateway.http.routes import citizens, consents, contacts, counter, docs, events, ledger, queries, system
 from gateway.http.served import HEADERS, REQUEST_ID, begin
 from gateway.http.signature import SignatureRefused
+from gateway.http.whole import MAX_BODY
 from gateway.http.wire import MalformedBody, problem_reply
 from keys.errors import CustodyError
 from ledger.errors import HeadBehind, LogBusy
@@ -157,7 +158,11 @@ def _begin(house: House) -> None:
     g.span = tracing.request(_method(), _route(), request.headers.get("traceparent"))
     ruled = request.environ.get(RULED)
     trace = None if g.span is None else g.span.trace_id
-    g.served = begin(house.random, trace) if ruled is None else ruled.served
+    if ruled is None:
+        g.served = begin(house.random, trace)
+    else:
+        g.served = ruled.served
+        logs.begin_request(ruled.served.id)
 
 
 def _finish(response: Response, flood: Flood) -> Response:

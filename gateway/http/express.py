@@ -7,20 +7,25 @@ words. What was ruled is not ruled again: it is handed over (`Ruled`), and Flask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO, RawIOBase
+from socket import socket
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 from consent.asks import Reason
 from gateway import logs, tracing
 from gateway.errors import GatewayError
 from gateway.http.auth import recognise_operator
 from gateway.http.flood import Flood, source_address
-from gateway.http.served import HEADERS, REQUEST_ID, begin
+from gateway.http.served import HEADERS, REQUEST_ID, Served
+from gateway.http.whole import MAX_BODY, ROUTE, Whole
 from gateway.http.wire import JSON, parse_body
-from gateway.query.answer import Answer, Refusal, answer
-from gateway.query.request import Query, Signer
+from gateway.ids import new_uuid
+from gateway.query.answer import Answer, Outcome, Refusal, conclude, rule
+from gateway.query.request import Asked, Query, Signer
 from gateway.query.ruled import Throttled
 
 if TYPE_CHECKING:
@@ -29,8 +34,6 @@ if TYPE_CHECKING:
 Environ: TypeAlias = dict[str, Any]
 Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
 
-ROUTE: Final = "/v1/queries"
-MAX_BODY: Final = 65_536
 RULED: Final = "chengxin.ruled"
 """Where a WSGI environment holds a `Ruled`: no client can put anything there."""
 _NAMES: Final = {
@@ -98,43 +101,69 @@ class _Gone(RawIOBase):
         raise self._error
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A query on its way: what is asked, where from, and since when."""
+
+    asked: Asked
+    source: str
+    served: Served
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A plain answer, ready to leave: its headers in order, and its body."""
+
+    headers: list[tuple[str, str]]
+    body: bytes = field(repr=False)
+
+
 class Express:
-    """The WSGI application: the express lane in front of Flask's."""
+    """The WSGI application: the express lane in front of Flask's.
+
+    A server that reads queries by itself may hand over many at once (`answer_all`). Those that Flask has to
+    look at it calls again, through WSGI and on the same socket, where what was ruled waits for them.
+    """
 
     def __init__(self, flask: Wsgi, house: House, flood: Flood) -> None:
         self._flask = flask
         self._house = house
         self._flood = flood
+        self._waiting: WeakKeyDictionary[socket, Ruled] = WeakKeyDictionary()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a query, or leave it to Flask."""
-        if environ.get("RAW_URI") != ROUTE or environ["REQUEST_METHOD"] != "POST" or tracing.is_on():
-            return self._flask(environ, start_response)
-        source = source_address(environ, self._house.settings.trusted_proxies)
-        asked = self._read(environ, source)
-        if asked is None:
-            return self._flask(environ, start_response)
-        signer, query, members = asked
-        served = begin(self._house.random)
-        try:
-            outcome: Any = answer(self._house, query, members, signer)
-        except Exception as error:  # noqa: BLE001  Flask raises it once more and says what it means
-            outcome = error
-        if not isinstance(outcome, Answer):
-            if isinstance(outcome, Refusal) and outcome.reason is Reason.OPERATOR_SUSPENDED:
-                self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
-            environ[RULED] = Ruled(signer, query.query_id, outcome, served)
-            return self._flask(environ, start_response)
-        self._flood.count_good(source, signer.nonce.key)
-        body = outcome.body()
-        served.over("POST", ROUTE, 200)
-        logs.end_request()
-        own = (("Content-Type", JSON), ("Content-Length", str(len(body))))
-        start_response("200 OK", [*own, *HEADERS.items(), (REQUEST_ID, served.id)])
-        return (body,)
+        client = environ.get("gunicorn.socket")
+        ruled = None if client is None else self._waiting.pop(client, None)
+        if ruled is None:
+            asking = self._asking(environ)
+            if asking is None:
+                return self._flask(environ, start_response)
+            logs.begin_request(asking.served.id)
+            [outcome] = rule(self._house, [asking.asked])
+            said = self._conclude(asking, outcome)
+            if isinstance(said, Reply):
+                start_response("200 OK", said.headers)
+                return (said.body,)
+            ruled = said
+        environ[RULED] = ruled
+        return self._flask(environ, start_response)
 
-    def _read(self, environ: Environ, source: str) -> tuple[Signer, Query, dict[str, Any]] | None:
+    def answer_all(self, wholes: Sequence[tuple[socket, Whole]]) -> Iterator[Reply | None]:
+        """Answer queries together; aligned, None for one that has to go through WSGI, by the same socket."""
+        askings = [self._asking({**one.environ, "wsgi.input": BytesIO(one.body)}) for _, one in wholes]
+        outcomes = iter(rule(self._house, [one.asked for one in askings if one is not None]))
+        for (client, _), asking in zip(wholes, askings, strict=True):
+            said = None if asking is None else self._conclude(asking, next(outcomes))
+            if isinstance(said, Ruled):
+                self._waiting[client] = said
+            yield said if isinstance(said, Reply) else None
+
+    def _asking(self, environ: Environ) -> _Asking | None:
         """Who asks what; None for whatever Flask has to look at."""
+        if environ.get("RAW_URI") != ROUTE or environ["REQUEST_METHOD"] != "POST" or tracing.is_on():
+            return None
+        source = source_address(environ, self._house.settings.trusted_proxies)
         if self._flood.over(source) is not None:
             return None
         incoming = _Incoming(environ)
@@ -145,7 +174,29 @@ class Express:
             query, members = parse_body(Query, incoming.get("content-type"), incoming.get_data())
         except GatewayError:
             return None
-        return None if query.statute is not None else (signer, query, members)
+        if query.statute is not None:
+            return None
+        served = Served(new_uuid(self._house.random), time.perf_counter())
+        return _Asking(Asked(query, members, signer, served.id), source, served)
+
+    def _conclude(self, asking: _Asking, outcome: Outcome) -> Reply | Ruled:
+        """The answer to a query that was ruled on; what else became of it, for Flask to say."""
+        query, signer, served = asking.asked.query.query_id, asking.asked.signer, asking.served
+        logs.begin_request(served.id)
+        try:
+            said: Any = conclude(self._house, query, outcome)
+        except Exception as error:  # noqa: BLE001  Flask raises it once more and says what it means
+            said = error
+        if not isinstance(said, Answer):
+            if isinstance(said, Refusal) and said.reason is Reason.OPERATOR_SUSPENDED:
+                self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
+            return Ruled(signer, query, said, served)
+        self._flood.count_good(asking.source, signer.nonce.key)
+        body = said.body()
+        served.over("POST", ROUTE, 200)
+        logs.end_request()
+        own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
+        return Reply([*own, *HEADERS.items(), (REQUEST_ID, served.id)], body)
 
 
 def _body(environ: Environ) -> bytes:

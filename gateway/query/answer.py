@@ -13,19 +13,21 @@ said in the ledger too (`query.undelivered`) and answered with 503.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
 from consent.asks import Reason
 from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, tracing
-from gateway.errors import EvidenceBroken, LedgerUnavailable, ReplayedNonce, Undelivered
+from gateway.errors import EvidenceBroken, LedgerUnavailable, Undelivered
+from gateway.logs import current_request
 from gateway.query.lookup import prepare
 from gateway.query.minimise import Record, minimise
 from gateway.query.predicates import evaluate
-from gateway.query.request import Query, Signer
+from gateway.query.request import Asked, Query, Signer
 from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import china_day
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 LOOKS = 8
 """How often a person is looked up again whose keys were replaced meanwhile; that does not happen twice."""
+
+Outcome: TypeAlias = Ruled | BaseException
 
 log = structlog.get_logger(__name__)
 
@@ -74,23 +78,40 @@ class Refusal:
 
 def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal | Throttled:
     """Answer one credit query. `ReplayedNonce` for a request seen before, `Undelivered` if it fails late."""
-    ruled: Ruled = Moved()
-    for _ in range(LOOKS):
-        ask = prepare(house, query, body, signer)  # 1
-        ruled = house.lane.submit(rule_batch, ask)  # 2
-        if not isinstance(ruled, Moved):
-            break
-        house.known.forget(signer.institution, ask.found)
-    if isinstance(ruled, Moved):
+    [outcome] = rule(house, [Asked(query, body, signer, current_request())])
+    return conclude(house, query.query_id, outcome)
+
+
+def rule(house: House, asked: Sequence[Asked], looks: int = LOOKS) -> list[Outcome]:
+    """Steps 1 and 2 for all of these together; aligned. An error is the outcome of those it befell."""
+    try:
+        asks = prepare(house, asked)  # 1
+    except Exception as error:  # noqa: BLE001  raised again for each by `conclude`
+        return [error for _ in asked]
+    slots = house.lane.submit_all(rule_batch, asks, [one.request for one in asked])  # 2
+    outcomes: list[Outcome] = [slot.outcome for slot in slots]
+    moved = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Moved)]
+    for place in moved:
+        house.known.forget(asked[place].signer.institution, asks[place].found)
+    if moved and looks > 1:
+        again = rule(house, [asked[place] for place in moved], looks - 1)
+        for place, outcome in zip(moved, again, strict=True):
+            outcomes[place] = outcome
+    return outcomes
+
+
+def conclude(house: House, query: str, outcome: Outcome) -> Answer | Refusal | Throttled:
+    """Steps 3 to 6 for one of them; raises what befell it. Errors as `answer`'s."""
+    if isinstance(outcome, Moved):
         raise LedgerUnavailable("this person's keys are being replaced all the time")
-    if isinstance(ruled, ReplayedNonce):
-        raise ruled
-    if isinstance(ruled, Throttled):  # 3
-        return ruled
-    if isinstance(ruled, Refused):
-        receipt = house.receipts.of_query(ruled.entry, query.query_id, "refused", reason=ruled.reason.value)
-        return Refusal(ruled.reason, receipt)
-    return deliver(house, ruled)
+    if isinstance(outcome, BaseException):
+        raise outcome
+    if isinstance(outcome, Throttled):  # 3
+        return outcome
+    if isinstance(outcome, Refused):
+        receipt = house.receipts.of_query(outcome.entry, query, "refused", reason=outcome.reason.value)
+        return Refusal(outcome.reason, receipt)
+    return deliver(house, outcome)
 
 
 def deliver(house: House, ruled: Disclosed) -> Answer:

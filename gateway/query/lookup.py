@@ -24,7 +24,7 @@ from gateway.lane import Slot
 from gateway.people.citizens import key_named, open_certificate
 from gateway.people.subjects import Identities, Persons, Subject, find_by_tag, identities_of, persons_of
 from gateway.query.redeliver import body_mac
-from gateway.query.request import Ask, Found, Person, Query, Signer
+from gateway.query.request import Ask, Asked, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
 from keys.canonical import sha256
@@ -48,21 +48,35 @@ class Wanted:
     signer: Signer
 
 
-def prepare(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
-    """The ask of a query: its consent remembered, or found and verified with others that wait."""
-    mac = body_mac(house.custody, signer.institution, query.query_id, body)
-    found = None if query.person_check is not None else house.known.get(signer.institution, query.consent_id)
-    if found is None:
-        found = house.finding.submit(find, Wanted(query, signer))
-        house.known.put(signer.institution, found)
-    return Ask(query, body, signer, found, mac)
+def prepare(house: House, asked: Sequence[Asked]) -> list[Ask]:
+    """The asks of these queries, aligned: each consent remembered, or found and verified with others."""
+    known = {place: found for place, one in enumerate(asked) if (found := _remembered(house, one))}
+    unknown = [one for place, one in enumerate(asked) if place not in known]
+    wanted = [Wanted(one.query, one.signer) for one in unknown]
+    looked_up = iter(house.finding.submit_all(find, wanted, [one.request for one in unknown]))
+    asks = []
+    for place, one in enumerate(asked):
+        found = known.get(place) or next(looked_up).taken()
+        house.known.put(one.signer.institution, found)
+        asks.append(_ask(house, one, found))
+    return asks
+
+
+def _remembered(house: House, one: Asked) -> Found | None:
+    if one.query.person_check is not None:
+        return None
+    return house.known.get(one.signer.institution, one.query.consent_id)
+
+
+def _ask(house: House, one: Asked, found: Found) -> Ask:
+    mac = body_mac(house.custody, one.signer.institution, one.query.query_id, one.body)
+    return Ask(one.query, one.body, one.signer, found, mac)
 
 
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
     """The same for one query alone, nothing remembered."""
-    mac = body_mac(house.custody, signer.institution, query.query_id, body)
     [found] = find(house, [Wanted(query, signer)])
-    return Ask(query, body, signer, found, mac)
+    return _ask(house, Asked(query, body, signer, None), found)
 
 
 def find_batch(house: House, batch: Sequence[Slot[Any, Any]]) -> None:

@@ -114,6 +114,16 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A query as it was read, who asks, and the id of the request that brought it."""
+
+    query: Query
+    body: Mapping[str, Any] = field(repr=False)
+    signer: Signer
+    request: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What the look-up before the lock brought: the verified consent of the asker, or the decoy's.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
@@ -67,4 +67,4 @@ class Moved:
     """What was looked up is no longer so (the person's keys were replaced, say): look up again."""
 
 
-Ruled = Disclosed | Refused | Throttled | ReplayedNonce | Moved
+Ruled: TypeAlias = Disclosed | Refused | Throttled | ReplayedNonce | Moved

@@ -31,18 +31,23 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True)
 class Raw:
-    """A request as it goes over the wire; headers in order, the same name as often as one likes."""
+    """A request as it goes over the wire; headers in order, the same name as often as one likes.
+
+    `kept` leaves the connection open, as banks do: what arrives whole on it is the server's front's.
+    """
 
     port: int
     method: str
     target: str
     headers: tuple[Header, ...]
     content: bytes = b""
+    kept: bool = False
 
     def send(self) -> httpx.Response:
         """Send it over a connection of its own."""
         framing = () if self.has("Content-Length") else (("Content-Length", str(len(self.content))),)
-        lines = [f"{self.method} {self.target} HTTP/1.1", "Host: localhost", "Connection: close"]
+        lines = [f"{self.method} {self.target} HTTP/1.1", "Host: localhost"]
+        lines += [] if self.kept else ["Connection: close"]
         lines += [f"{name}: {value}" for name, value in (*framing, *self.headers)]
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as conn:
             conn.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + self.content)
@@ -74,6 +79,7 @@ class Asking:
 
     world: World
     consent: str
+    kept: bool = False
 
     def body(self, **changes: Any) -> bytes:
         """The query's body, with a fresh id."""
@@ -112,7 +118,8 @@ class Asking:
         )
         signature = base64.b64encode(signer.sign(base.encode())).decode()
         headers |= {"Signature-Input": f"{label}={said}", "Signature": f"{label}=:{signature}:"}
-        return Raw(self.world.house.settings.port, method, target, tuple(headers.items()), sent)
+        port = self.world.house.settings.port
+        return Raw(port, method, target, tuple(headers.items()), sent, self.kept)
 
     def _params(self, components: Sequence[str], signer: PrivateKey, changes: Mapping[str, object]) -> str:
         """`@signature-params`: the components and the parameters of the profile."""

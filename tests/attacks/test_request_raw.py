@@ -51,28 +51,31 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("here", id="werkzeug"),
-        pytest.param("served", id="gunicorn", marks=pytest.mark.slow),
+        pytest.param(("here", False), id="werkzeug"),
+        pytest.param(("served", False), id="gunicorn", marks=pytest.mark.slow),
+        pytest.param(("served", True), id="gunicorn's front", marks=pytest.mark.slow),
     ],
 )
-def world(request: pytest.FixtureRequest) -> World:
-    made: World = request.getfixturevalue(request.param)
-    return made
+def place(request: pytest.FixtureRequest) -> tuple[World, bool]:
+    """Who serves, and whether connections are kept, so that the front answers what arrives whole."""
+    name, kept = request.param
+    return request.getfixturevalue(name), kept
 
 
 @pytest.fixture(scope="module")
-def victim(world: World) -> Citizen:
-    return somebody(world, next(NEXT))
+def victim(place: tuple[World, bool]) -> Citizen:
+    return somebody(place[0], next(NEXT))
 
 
 @pytest.fixture(scope="module")
-def asking(world: World, victim: Citizen) -> Asking:
-    return Asking(world, world.consent(victim, max_uses=100))
+def asking(place: tuple[World, bool], victim: Citizen) -> Asking:
+    world, kept = place
+    return Asking(world, world.consent(victim, max_uses=100), kept)
 
 
-@pytest.fixture(scope="module")
-def served_asking(served: World) -> Asking:
-    return Asking(served, served.consent(somebody(served, next(NEXT)), max_uses=100))
+@pytest.fixture(scope="module", params=[False, True], ids=["threads", "front"])
+def served_asking(served: World, request: pytest.FixtureRequest) -> Asking:
+    return Asking(served, served.consent(somebody(served, next(NEXT)), max_uses=100), request.param)
 
 
 def twice(raw: Raw, name: str) -> Raw:
@@ -198,8 +201,8 @@ def an_absolute_target_of_another_host(asking: Asking) -> Raw:
 
 
 @ATTACKS.each
-def test_a_request_is_refused(world: World, victim: Citizen, asking: Asking, attack: Attack) -> None:
-    with nothing_given(world):
+def test_a_request_is_refused(asking: Asking, victim: Citizen, attack: Attack) -> None:
+    with nothing_given(asking.world):
         check_refused(attack.make(asking).send(), attack, victim)
     assert asking.signed().send().status_code == 200
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -125,7 +126,7 @@ def media_type_swapped(asking: Asking) -> Raw:
 
 
 def _with(raw: Raw, content: bytes) -> Raw:
-    return Raw(raw.port, raw.method, raw.target, raw.headers, content)
+    return replace(raw, content=content)
 
 
 # --- what the signature covers

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
-from gateway.http.app import MAX_BODY
+from gateway.http.whole import MAX_BODY
 from gateway.server import _Gunicorn
 from tests.deploy.proxied import LIMIT, SHIPPED, Proxied, proxied
 from tests.deploy.tools import run

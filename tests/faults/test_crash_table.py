@@ -113,7 +113,7 @@ def test_a_connection_that_is_cut_under_one_act_makes_no_other_of_its_batch_an_i
     with databases.using(POSTGRESQL):
         house = town_on(POSTGRESQL).world.house
         before = kit.size(house)
-        batch = [Slot(run_singly, Work(act, False, None)) for act in (cut, lambda _tx: None)]
+        batch = [Slot(run_singly, Work(act, False, None), None) for act in (cut, lambda _tx: None)]
         with pytest.raises((LedgerUnavailable, sa.exc.DBAPIError)):
             house.lane._carry(batch)
         assert kit.size(house) == before

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gateway.consents.bodies import ConsentRequest, Signed
-from gateway.http.app import MAX_BODY
+from gateway.http.whole import MAX_BODY
 from gateway.http.wire import RULES
 from gateway.notices.contacts import ContactBody
 from gateway.query.request import Query

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from gateway.http import express
-from gateway.http.express import ROUTE
+from gateway.http.whole import ROUTE
 from gateway.query import answer as answer_module
 from tests.attacks.seen import Got, Seen, send, uncache_loggers
 from tests.gateway import kit
@@ -132,7 +132,6 @@ def test_what_nobody_foresaw_is_said_alike(
         known(shared)
         with monkeypatch.context() as broken:
             broken.setattr("gateway.query.answer.prepare", fail)
-            broken.setattr("gateway.http.express.answer", answer_module.answer)
             if not warm:
                 shared.house.operators.clear()
             got = send(shared, "POST", ROUTE, kit.query_body(consent))
