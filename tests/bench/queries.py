@@ -2,7 +2,7 @@
 
 Invariant: every contestant has the same people, rows, request bodies, database server, number of workers and
 load generator; rounds go round robin, so that whatever the machine does meanwhile is done to all. An opponent
-runs on the server that suits it best of two, tried first; the floors run on the gateway's own.
+runs on the server that suits it best of three, tried first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from tests.gateway.world import free_port
 
 GATEWAY: Final = "gateway"
 OPPONENTS: Final = ("plain", "crud", "floor", "raw floor")
-CHOOSE: Final = ("plain", "crud")
 """Those that run on whichever server suits them better."""
 
 MOST: Final = 30_000
@@ -155,7 +154,7 @@ def _contestants(
         contestants = [Contestant(GATEWAY, town.port, town.server, town.requests, "its own")]
         for opponent in OPPONENTS:
             sign = signers.get(opponent, again)
-            server = _best(opponent, sign, file, seconds, say) if opponent in CHOOSE else "gateway"
+            server = _best(opponent, sign, file, seconds, say)
             contestants.append(running.enter_context(_opponent(opponent, server, sign, file)))
         yield contestants
 
@@ -175,7 +174,7 @@ def reply_of(town: Town) -> bytes:
 def _best(opponent: str, sign: Sign, file: Path, seconds: float, say: Callable[[str], None]) -> str:
     """The server on which this opponent answers more a second at 64 connections."""
     rates: dict[str, float] = {}
-    for server in ("gthread", "granian"):
+    for server in serve.SERVERS:
         with _opponent(opponent, server, sign, file) as running:
             tried = fire_well(running.port, sign(_some(64, WARM_RATE * seconds)), 64)
             rates[server] = fire_well(running.port, sign(_some(64, tried.rate * seconds)), 64).rate
