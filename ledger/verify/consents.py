@@ -6,7 +6,7 @@ the limits of the policy in force; a withdrawal (撤回) ends exactly one consen
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from keys.instant import DAY, parse_instant
 from ledger.bodies import (
@@ -32,10 +32,13 @@ from ledger.verify.state import Terms, World
 Purposeful: TypeAlias = ConsentAsked | ConsentGranted | QueryDisclosed | QueryPredicate | Terms
 UnderGrant: TypeAlias = ConsentResumed | ConsentSuspended | ConsentWithdrawn | QueryDisclosed | QueryPredicate
 
+_NOBODY: Final = " " * 22
+"""In the place of a tag."""
+
 
 def subject_of(leaf: Leaf, world: World) -> Subject:
     """The record of the person that the leaf is about; a leaf of these types always has one."""
-    return Subjects(world.grants).seat("") if leaf.subject is None else world.subjects[leaf.subject.tag]
+    return Subjects(world.grants).seat(_NOBODY) if leaf.subject is None else world.subjects[leaf.subject.tag]
 
 
 def _registrar_acts(leaf: Leaf, body: SubjectEnrolled, _: World) -> str | None:

@@ -7,7 +7,6 @@ first leaf that it touches, and a file that is there but cannot be read OSError.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +37,10 @@ def read_hashes(directory: Path, level: int, index: int, width: int) -> bytes:
     return data
 
 
-def read_entries(directory: Path, bundle: int, width: int) -> Iterator[bytes]:
-    """The leaves of a bundle: exactly `width`, each behind its length."""
+def read_entries(directory: Path, bundle: int, width: int, leaves: list[bytes]) -> None:
+    """Append the leaves of a bundle: exactly `width`, each behind its length; before a Finding those that
+    stand in front of the fault.
+    """
     first = bundle * WIDTH
     data = read_tile(directory, "entries", bundle, width)
     at, whole = 0, len(data)
@@ -50,7 +51,7 @@ def read_entries(directory: Path, bundle: int, width: int) -> Iterator[bytes]:
         at = begin + (data[at] << 8 | data[at + 1]) if begin <= whole else whole + 1
         if at > whole:
             raise Finding(index, "bundle", "the entry bundle ends within a leaf")
-        yield data[begin:at]
+        leaves.append(data[begin:at])
     if at != whole:
         raise Finding(first + width - 1, "bundle", "the entry bundle goes on after its last leaf")
 

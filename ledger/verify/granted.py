@@ -10,10 +10,12 @@ from array import array
 from bisect import bisect_left
 from typing import Final, NamedTuple
 
-from ledger.verify.packed import Interned
+from ledger.verify.packed import Interned, Numbers
 from ledger.verify.persons import Subject, Subjects
 
 _NONE: Final = 0xFFFF_FFFF
+_PART: Final = 8
+"""Leaves that are looked through at once for a consent, as a power of two."""
 
 
 class Granted(NamedTuple):
@@ -39,11 +41,13 @@ class Grants:
         self.bounds, self.ended = bytearray(), bytearray()
         self.suspended: dict[int, int] = {}
         self.consent_ids: dict[int, str] = {}
-        self._last = array("I")
+        self._last, self._starts = array("I"), array("I")
 
     def add(self, index: int, subject: int, term: int, bounds: bytes, most: int) -> None:
         """The consent of leaf `index`, by the person of this slot."""
         slot = len(self.term)
+        while len(self._starts) <= index >> _PART:
+            self._starts.append(slot)
         self.term.append(term)
         self.subject.append(subject)
         self._last.extend([_NONE] * (subject + 1 - len(self._last)))
@@ -65,8 +69,12 @@ class Grants:
 
     def find(self, index: int) -> int | None:
         """Place of the consent of a leaf, if the leaf is one: leaves come in order."""
-        slot = bisect_left(self.leaf, index)
-        return slot if slot < len(self.leaf) and self.leaf[slot] == index else None
+        part, starts, leaves = index >> _PART, self._starts, self.leaf
+        if part >= len(starts):
+            return None
+        end = starts[part + 1] if part + 1 < len(starts) else len(leaves)
+        slot = bisect_left(leaves, index, starts[part], end)
+        return slot if slot < end and leaves[slot] == index else None
 
     def __contains__(self, index: int | None) -> bool:
         return index is not None and self.find(index) is not None
@@ -155,7 +163,7 @@ class Requests:
     """All requests for consent, by the recipient and the raw id, open or no longer."""
 
     def __init__(self) -> None:
-        self.slots: dict[bytes, int] = {}
+        self.slots = Numbers(4 + 16)
         self.recipients: Interned[str] = Interned()
         self.asked: Interned[tuple[str, tuple[str, ...]]] = Interned()
         self.subject, self.scope, self.leaf = array("I"), array("I"), array("Q")
@@ -167,7 +175,7 @@ class Requests:
 
     def add(self, key: bytes, index: int, subject: int, scope: int) -> None:
         """The request of leaf `index` to the person of this slot."""
-        self.slots[key] = len(self.leaf)
+        self.slots.add(key, len(self.leaf))
         self.leaf.append(index)
         self.subject.append(subject)
         self.scope.append(scope)
@@ -175,7 +183,7 @@ class Requests:
 
     def forget(self, since: int) -> None:
         """Those from this leaf on were lost with the log's end."""
-        self.slots = {key: slot for key, slot in self.slots.items() if self.leaf[slot] < since}
+        self.slots.keep(lambda slot: self.leaf[slot] < since)
 
 
 class Answers:

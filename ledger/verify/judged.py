@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from keys.errors import KeysError
 from ledger.bodies import (
     Body,
     ConsentAsked,
@@ -19,16 +20,22 @@ from ledger.bodies import (
     ConsentWithdrawn,
     QueryDisclosed,
     QueryPredicate,
+    QueryRedelivered,
     QueryRefused,
+    QueryUndelivered,
     RecordIngested,
     SubjectEnrolled,
+    SubjectRead,
 )
 from ledger.entries import By, Leaf, Sealed
 from ledger.members import ZERO_HASH
 from ledger.verify import citizens, corrections, erasures, replay
 from ledger.verify.chain import CHAIN
+from ledger.verify.granted import Granted
+from ledger.verify.queries import answer_of
 from ledger.verify.rules import Rules
 from ledger.verify.spellings import FORMS, categories
+from ledger.verify.state import World
 
 _SEEN: Final = frozenset({"log-origin", "index", "prev", "opened-first"})
 """Rules of the chain that a plain leaf held already when it was read (`parts`)."""
@@ -50,11 +57,17 @@ REST: Final = (
     frozenset({"quota-kept"}),
     frozenset({"request-recipient", "request-once", "quota-kept"}),
     frozenset({"request-open", "request-same"}),
-    frozenset({"subject-enrolled", "key-commitment", "key-live", "key-waited", "consent-once", "validity"}),
+    frozenset({"subject-enrolled", "key-commitment", "key-live", "key-waited", "consent-once", "validity",
+               "recipient-known"}),
     frozenset({"grant-exists", "grant-subject", "grant-live", "acting-key"}),
     frozenset({"registrar-acts", "commitment-once", "certificate-once"}),
     frozenset({"source-acts"}),
-)
+    frozenset({"subject-enrolled", "acting-key"}),
+    frozenset({"answer-exists", "answer-subject", "redelivered-original", "redelivered-to",
+               "redelivered-in-time", "redelivered-live", "redelivered-asker", "redelivered-scope",
+               "quota-kept"}),
+    frozenset({"answer-exists", "answer-subject", "undelivered-once"}),
+)  # fmt: skip
 """For each form, the rules of its row that its lane stands for; all others are run, as rules."""
 _EVERY: Final = (*CHAIN, *erasures.OF_EVERY_LEAF, *corrections.OF_EVERY_LEAF, *citizens.OF_EVERY_LEAF)
 
@@ -100,30 +113,78 @@ class Frame(Judged):
 class Actor(Judged):
     """Whoever acts in leaves of a form; `queries` begins the keys of the institution's queries."""
 
-    __slots__ = ("institution", "names", "operator", "queries", "registrar")
+    __slots__ = ("code", "institution", "names", "operator", "queries", "registrar")
 
     def __init__(self, form: int, by: bytes | None) -> None:
         acting = msgspec.json.decode(by, type=By) if by else None
         super().__init__(bare_leaf(FORMS[form].type, _UNDER, by=acting), _RULES[form][1])
         self.institution = (acting and acting.institution) or ""
+        self.code = self.institution.encode()
         self.operator = (acting and acting.operator) or ""
         self.registrar = (acting and acting.registrar) or ""
         self.queries = b""
-        self.names: dict[str, list[tuple[str, tuple[str, ...], int]]] = {}
+        self.names: dict[str | None, list[tuple[str, str, int]]] = {}
 
 
 class Scope(Judged):
-    """What leaves of a form ask for, and the numbers of the consents' terms that cover it."""
+    """What leaves of a form ask for, the numbers of the consents' terms that cover it, and those of the terms
+    that it is, by their recipients.
+    """
 
-    __slots__ = ("body", "fits", "number", "purpose")
+    __slots__ = ("body", "fits", "number", "purpose", "terms")
 
-    def __init__(self, form: int, asked: list[Any]) -> None:
+    def __init__(self, form: int, *raw: bytes) -> None:
+        asked = [value.decode() for value in raw]
         self.body = _BODIES[form](asked)
         sealed = Sealed("", ZERO_HASH) if FORMS[form].sealed else None
         super().__init__(bare_leaf(FORMS[form].type, self.body, sealed=sealed), _RULES[form][2])
-        self.purpose: str = getattr(self.body, "purpose", "")
+        self.purpose: str | None = getattr(self.body, "purpose", None)
         self.fits: set[int] = set()
         self.number = -1
+        self.terms: dict[bytes, int] = {}
+
+    def fit(self, number: int, terms: Granted) -> bool:
+        """Whether a consent's terms, but for their recipient, cover what is asked; remembered if so."""
+        if number in self.fits:
+            return True
+        body = self.body
+        assert isinstance(body, QueryDisclosed | QueryPredicate)
+        if (body.purpose, answer_of(body)) != (terms.purpose, terms.answer):
+            return False
+        if not terms.categories.issuperset(body.categories):
+            return False
+        self.fits.add(number)
+        return True
+
+
+class Judge:
+    """Judges what recurs, once for each state of the house; `house` is the number of that state."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.house = 1
+
+    def holds(self, judged: Judged, at: bytes) -> bool:
+        """Whether all rules hold of what recurs; then they need not be asked again until the house
+        changes.
+        """
+        if judged.held == self.house:
+            return True
+        leaf, world = judged.sample, self._world
+        if not isinstance(judged, Frame):
+            leaf = msgspec.structs.replace(leaf, at=at.decode())
+        try:
+            wrong = any(rule.check(leaf, leaf.body, world) is not None for rule in judged.rules)
+        except KeysError:
+            return False
+        if wrong:
+            return False
+        if isinstance(judged, Actor):
+            party = world.institutions.get(judged.institution)
+            judged.names.clear()
+            judged.queries = b"" if party is None else party.index.to_bytes(8, "big")
+        judged.held = self.house
+        return True
 
 
 def bare_leaf(
@@ -149,16 +210,16 @@ def bare_leaf(
     )
 
 
-def _asking(asked: list[Any]) -> ConsentAsked:
-    purpose, listed, recipient = asked
-    return ConsentAsked(request="", recipient=recipient, purpose=purpose, categories=_listed(listed))
+def _asking(asked: list[str]) -> ConsentAsked:
+    purpose, listed = asked
+    return ConsentAsked(request="", recipient="", purpose=purpose, categories=_listed(listed))
 
 
-def _granting(asked: list[Any]) -> ConsentGranted:
-    purpose, listed, answer, recipient, most, days = asked
+def _granting(asked: list[str]) -> ConsentGranted:
+    purpose, listed, answer, most, days = asked
     return ConsentGranted(
         consent_hash=ZERO_HASH,
-        recipient=recipient,
+        recipient="",
         purpose=purpose,
         categories=_listed(listed),
         answer=answer,
@@ -176,13 +237,13 @@ def _listed(listed: str) -> tuple[str, ...]:
     return categories(listed.encode()) or ()
 
 
-def _answering(asked: list[Any]) -> dict[str, Any]:
+def _answering(asked: list[str]) -> dict[str, Any]:
     """Members of an answer: one use of a consent for a purpose and categories."""
     members = {"purpose": asked[0], "categories": _listed(asked[1]), "grant": 0, "use": 1}
     return members | {"query": "", "commitment": "", "request": ""}
 
 
-_BODIES: Final[tuple[Callable[[list[Any]], Body], ...]] = (
+_BODIES: Final[tuple[Callable[[list[str]], Body], ...]] = (
     lambda asked: QueryDisclosed(**_answering(asked)),
     lambda asked: QueryPredicate(**_answering(asked), predicate=asked[2]),
     lambda asked: QueryRefused(query="", reason="", purpose=asked[0]),
@@ -194,6 +255,9 @@ _BODIES: Final[tuple[Callable[[list[Any]], Body], ...]] = (
         commitment=ZERO_HASH, registrar=asked[0], assurance="eid", certificate_sha256=ZERO_HASH
     ),
     lambda asked: RecordIngested(batch="", source=asked[0], count=1, root=ZERO_HASH),
+    lambda _: SubjectRead(what="accesses"),
+    lambda _: QueryRedelivered(of=0),
+    lambda _: QueryUndelivered(of=0),
 )
 _TIME: Final = "1970-01-01T00:00:00.000Z"
 """In the place of a time that no rule looks at."""

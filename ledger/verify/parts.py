@@ -4,15 +4,12 @@ Invariant: a leaf is handed on only after its hash stood in the hash tile beside
 `plain`, as a few members, only when it is of a common form (`spellings`), stands at its index and names the
 leaf before it; every other leaf is handed on whole, for the rules to say what is wrong with it, if anything
 is. The first fault of a bundle's files ends the run, behind the leaves before it.
-
-A plain leaf is a list: its form's number; numbers of its actor, its scope and its frame (see `Part`); `at`;
-the number and hash of its person's chain; the person's tag; then what its lane in `lanes` takes.
 """
 
 from __future__ import annotations
 
-from binascii import hexlify, unhexlify
-from collections.abc import Callable, Iterator
+from binascii import hexlify
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -25,6 +22,7 @@ from ledger.merkle import HASH_SIZE
 from ledger.tiles import WIDTH
 from ledger.verify import spellings as sp
 from ledger.verify.files import read_entries, read_hashes
+from ledger.verify.shorts import Shorts
 
 RUN: Final = 32
 """Bundles of a run."""
@@ -39,7 +37,7 @@ Fault: TypeAlias = tuple[int | None, str, str]
 
 
 class Bundle(msgspec.Struct, array_like=True):
-    """The leaves of a bundle up to its fault: plain ones as lists, others as bytes. `hashes` are of all its
+    """The leaves of a bundle up to its fault: plain ones as rows, others as bytes. `hashes` are of all its
     leaves, `above` is the root over them.
     """
 
@@ -103,10 +101,8 @@ class _Reading:
         self._run = run
         self._directory = Path(run.directory)
         self._known = sp.spellings(run.origin)
-        self._actors: tuple[dict[bytes | None, int], ...] = tuple({} for _ in sp.FORMS)
-        self._scopes: dict[tuple[Any, ...], int] = {}
         self._part = Part(run.first, [], [], [], [])
-        self._frame: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+        self._shorts = Shorts(self._part.actors, self._part.scopes, self._part.frames)
         self._before = b""
 
     def part(self) -> Part:
@@ -117,7 +113,6 @@ class _Reading:
             part.bundles.append(self._bundle(bundle))
             if part.bundles[-1].fault is not None:
                 break
-        part.scopes = list(self._scopes)
         return part
 
     def _hash_before(self) -> bytes:
@@ -137,12 +132,12 @@ class _Reading:
         said, leaves = Bundle([]), list[bytes]()
         try:
             stored = read_hashes(self._directory, 0, bundle, width)
-            for leaf in read_entries(self._directory, bundle, width):
-                leaves.append(leaf)  # those before a fault count
+            read_entries(self._directory, bundle, width, leaves)  # those before a fault count
         except Finding as wrong:
             said.fault = (wrong.index, wrong.rule, wrong.message)
             stored = stored[: len(leaves) * HASH_SIZE] if leaves else b""
-        said.hashes = b"".join([sha256(b"\0" + leaf).digest() for leaf in leaves])
+        digests = [sha256(b"\0" + leaf).digest() for leaf in leaves]
+        said.hashes = b"".join(digests)
         if said.hashes != stored:
             bad = next(
                 at for at in range(len(leaves)) if said.hashes[32 * at :][:32] != stored[32 * at :][:32]
@@ -157,19 +152,22 @@ class _Reading:
         else:
             self._hand(said, first, leaves)
         if said.fault is None and width == WIDTH:
-            said.above = _above(said.hashes)
+            said.above = _above(digests)
         return said
 
     def _link(self, said: Bundle, first: int, leaves: list[bytes]) -> None:
         """Hold each leaf against its index and the hash before it, each at its place in canonical order."""
         log, hashes = b',"log":"%b","policy":"' % self._run.origin.encode(), hexlify(said.hashes)
-        before = self._before
+        before, skip = self._before, len(log) + 64  # to behind the hash of the policy
         for at, leaf in enumerate(leaves):
-            head = b'"index":%d%b' % (first + at, log)
-            place = leaf.find(head) + len(head) + 64  # behind the hash of the policy
-            if place < len(head) + 64:
+            head = b'"index":%d' % (first + at)
+            index = leaf.find(log) - len(head)
+            if index < 0 or not leaf.startswith(head, index):
+                index = leaf.find(head + log)
+            place = index + len(head) + skip
+            if index < 0:
                 wrong = ("index", "the leaf says that it stands at another index, or is of another log")
-            elif before and leaf[place : place + 84] != b'","prev":"%b","salt":"' % before:
+            elif before and not leaf.startswith(b'","prev":"' + before + b'","salt":"', place):
                 wrong = ("prev", "the leaf does not name the one before it: one of the two changed")
             else:
                 before = hashes[64 * at : 64 * at + 64]
@@ -179,70 +177,22 @@ class _Reading:
         self._before = before
 
     def _hand(self, said: Bundle, first: int, leaves: list[bytes]) -> None:
-        """Hand each leaf on, plain if it can be."""
-        known, hashes, handed, before = self._known, hexlify(said.hashes), said.leaves, self._before
-        for at, leaf in enumerate(leaves):
-            found = sp.read(leaf, known)
-            if (
-                found is not None
-                and found[1][sp.PREV] == before
-                and found[1][sp.INDEX] == b"%d" % (first + at)
-            ):
-                handed.append(self._plain(*found))
-            else:
-                handed.append(leaf)
-            before = hashes[64 * at : 64 * at + 64]
-        self._before = before
-
-    def _plain(self, form: int, groups: sp.Groups) -> list[Any]:
-        """A leaf of a common form, in short."""
-        part, at, by, scopes = self._part, groups[0], groups[-8], self._scopes
-        policy, key, frame = groups[-6], groups[-4], self._frame
-        if policy != frame[0] or key != frame[1] or not at.startswith(frame[2]):
-            self._frame = (policy, key, at[:10])
-            part.frames.append(self._frame)
-        actor = self._actors[form].get(by)
-        if actor is None:
-            actor = self._actors[form][by] = len(part.actors)
-            part.actors.append((form, by))
-        scope, rest = _SHORT[form](groups)
-        return [
-            form,
-            actor,
-            scopes.setdefault(scope, len(scopes)),
-            len(part.frames) - 1,
-            at,
-            int(groups[-3]),
-            unhexlify(groups[-2]),
-            groups[-1],
-            *rest,
-        ]
+        """Hand each leaf on, plain if it can be: all that are of one form at once."""
+        said.leaves = list(leaves)
+        hashes, by_type = hexlify(said.hashes), dict[bytes, list[int]]()
+        for place, type_ in enumerate(map(sp.type_of, leaves)):
+            by_type.setdefault(type_, []).append(place)
+        before = [self._before, *[hashes[at : at + 64] for at in range(0, len(hashes), 64)]]
+        for type_, places in by_type.items():
+            how = self._known.get(type_)
+            if how is not None:
+                self._shorts.shorten(said.leaves, how, places, first, before)
+        self._before = before[-1]
 
 
-def _above(hashes: bytes) -> bytes:
+def _above(digests: list[bytes]) -> bytes:
     """Root over the hashes of a full tile, level by level."""
-    while len(hashes) > HASH_SIZE:
-        pairs = range(0, len(hashes), 2 * HASH_SIZE)
-        hashes = b"".join([sha256(b"\1" + hashes[at : at + 2 * HASH_SIZE]).digest() for at in pairs])
-    return hashes
-
-
-def _uuid(text: bytes) -> bytes:
-    return unhexlify(text.replace(b"-", b""))
-
-
-_SHORT: Final[tuple[Callable[[sp.Groups], tuple[tuple[Any, ...], tuple[Any, ...]]], ...]] = (
-    lambda g: ((0, g[3], g[1]), (int(g[2]), int(g[5]), _uuid(g[4]))),
-    lambda g: ((1, g[4], g[1], g[3]), (int(g[2]), int(g[6]), _uuid(g[5]))),
-    lambda g: ((2, g[1]), ()),
-    lambda g: ((3, g[2], g[1], g[3]), (_uuid(g[4]),)),
-    lambda g: ((4, g[2], g[1], g[3]), (_uuid(g[4]),)),
-    lambda g: (
-        (5, g[8], g[2], g[1], g[9], g[5], g[10]),
-        (unhexlify(g[3]), unhexlify(g[4]), int(g[5]), g[7], g[6]),
-    ),
-    lambda g: ((6,), (int(g[1]),)),
-    lambda g: ((7, g[3]), (unhexlify(g[1]), unhexlify(g[2]))),
-    lambda g: ((8, g[2]), (int(g[1]),)),
-)
-"""Of each form: what the log says again and again, to be judged once; and what each leaf says by itself."""
+    while len(digests) > 1:
+        each = iter(digests)
+        digests = [sha256(b"\1" + left + right).digest() for left, right in zip(each, each, strict=True)]
+    return digests[0]

@@ -14,11 +14,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from keys.signing import PublicKey
+from ledger.verify.packed import Numbers
 
 if TYPE_CHECKING:
     from ledger.verify.granted import Grants
 
 _ZERO: Final = bytes(32)
+_TAG: Final = 22
+"""Length of a tag."""
+_SEEN: Final = 65_536
 
 
 @dataclass(slots=True)
@@ -89,14 +93,16 @@ class OneKey(bytes):
 class Subjects:
     """All tags, with a column for each thing that is known of all of them.
 
-    `odd` marks those of whom something is due or over: a tag of a deferred query, an erasure, a correction.
-    `keys` is None for nobody enrolled, an index into `packed` keys, or the keys themselves.
+    `heads` has 32 bytes for each. `odd` marks those of whom something is due or over: a tag of a deferred
+    query, an erasure, a correction. `keys` is None for nobody enrolled, a packed key, or the keys themselves.
+    `seen` has the places of some tags that were met lately.
     """
 
     def __init__(self, grants: Grants) -> None:
-        self.slots: dict[bytes, int] = {}
+        self._slots = Numbers(_TAG)
+        self.seen: dict[bytes, int] = {}
         self.n = array("I")
-        self.heads: list[bytes] = []
+        self.heads = bytearray()
         self.held: list[int] = []
         self.odd = bytearray()
         self.keys: list[OneKey | dict[str, CitizenKey] | None] = []
@@ -113,25 +119,33 @@ class Subjects:
 
     def slot(self, tag: bytes) -> int:
         """Its place in the columns, new if need be."""
-        slot = self.slots.setdefault(tag, len(self.n))
-        if slot == len(self.n):
+        slot = self._slots.get(tag)
+        if len(self.seen) == _SEEN:
+            self.seen.clear()
+        if slot is None:
+            slot = len(self.n)
+            self._slots.add(tag, slot)
             self.n.append(0)
-            self.heads.append(_ZERO)
+            self.heads += _ZERO
             self.held.append(0)
             self.odd.append(0)
             self.keys.append(None)
+        self.seen[tag] = slot
         return slot
 
     def get(self, tag: str) -> Subject | None:
         """The record of a tag that was met before."""
-        slot = self.slots.get(tag.encode())
+        slot = self._slots.get(tag.encode())
         return None if slot is None else Subject(self, slot)
 
     def __getitem__(self, tag: str) -> Subject:
-        return Subject(self, self.slots[tag.encode()])
+        slot = self._slots.get(tag.encode())
+        if slot is None:
+            raise KeyError("nobody was met under this tag")
+        return Subject(self, slot)
 
     def __contains__(self, tag: str) -> bool:
-        return tag.encode() in self.slots
+        return self._slots.get(tag.encode()) is not None
 
     def opened(self) -> Iterator[Subject]:
         """Those with more than one packed key."""
@@ -203,12 +217,12 @@ class Subject:
     @property
     def head(self) -> str:
         """Hash of the last of them."""
-        return self._all.heads[self.slot].hex()
+        return self._all.heads[32 * self.slot : 32 * self.slot + 32].hex()
 
     def advance(self, leaf_hash: str) -> None:
         """One leaf more."""
         self._all.n[self.slot] += 1
-        self._all.heads[self.slot] = bytes.fromhex(leaf_hash)
+        self._all.heads[32 * self.slot : 32 * self.slot + 32] = bytes.fromhex(leaf_hash)
 
     @property
     def keys(self) -> dict[str, CitizenKey]:

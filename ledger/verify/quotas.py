@@ -76,18 +76,18 @@ def apply_throttled(_: Leaf, body: QueryThrottled, world: World) -> None:
     world.operators[body.operator].throttled = body.minute
 
 
-def counted(leaf: Leaf, body: Any, world: World) -> Iterator[tuple[Quota, tuple[str, ...]]]:
-    """The quotas that a leaf counts in, each with the name of its count."""
+def counted(leaf: Leaf, body: Any, world: World) -> Iterator[tuple[Quota, str]]:
+    """The quotas that a leaf counts in, each with the name of its count; no identifier holds a space."""
     if leaf.by is None or leaf.by.institution is None or leaf.by.operator is None or not _is_ask(body):
         return
     purpose = getattr(body, "purpose", None)
     for quota in world.policy.quotas:
         if quota.scope == "operator":
-            yield quota, ("operator", leaf.by.operator)
+            yield quota, f"operator {leaf.by.operator}"
         elif quota.scope == "institution":
-            yield quota, ("institution", leaf.by.institution)
+            yield quota, f"institution {leaf.by.institution}"
         elif quota.purpose == purpose:
-            yield quota, ("purpose", leaf.by.institution, quota.purpose)
+            yield quota, f"purpose {leaf.by.institution} {quota.purpose}"
 
 
 def _is_ask(body: Body) -> bool:

@@ -32,20 +32,30 @@ class Tree:
         for bundle in range((size + WIDTH - 1) // WIDTH):
             first = bundle * WIDTH
             width = min(WIDTH, size - first)
-            hashes = read_hashes(self._directory, 0, bundle, width)
-            for index, leaf in enumerate(read_entries(self._directory, bundle, width), first):
+            hashes, leaves = read_hashes(self._directory, 0, bundle, width), list[bytes]()
+            fault = None
+            try:
+                read_entries(self._directory, bundle, width, leaves)
+            except Finding as found:
+                fault = found  # those before it come first
+            for index, leaf in enumerate(leaves, first):
                 digest = leaf_hash(leaf)
                 if digest != hashes[HASH_SIZE * (index - first) : HASH_SIZE * (index - first + 1)]:
                     raise Finding(index, "tile-hash", "the hash tile holds another hash than the leaf's")
                 yield index, leaf, digest
+            if fault is not None:
+                raise fault
             self.add(hashes)
         self.finish()
 
     def add(self, hashes: bytes, above: bytes = b"") -> None:
         """Take over the hashes of the next bundle's leaves, which their tile holds; `above` is their root."""
+        if above:
+            self._push(1, above)
+            return
         each = [hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE)]
         if len(each) == WIDTH:
-            self._push(1, above or root(each))
+            self._push(1, root(each))
         else:
             self._level(0).extend(each)
 

@@ -66,8 +66,9 @@ class Shelf:
         return parse_leaf(self.data(index))
 
     def _read(self, bundle: int) -> list[bytes]:
-        width = min(WIDTH, self._size - bundle * WIDTH)
-        return list(read_entries(self._directory, bundle, width))
+        leaves = list[bytes]()
+        read_entries(self._directory, bundle, min(WIDTH, self._size - bundle * WIDTH), leaves)
+        return leaves
 
 
 class Replay:
@@ -81,24 +82,24 @@ class Replay:
     def take(self, bundles: Iterable[tuple[Part, int, Bundle]]) -> Counter[str]:
         """All bundles; returns how many leaves there are of each type. Raises Finding."""
         counts: Counter[str] = Counter()
-        plain = [0] * len(FORMS)
         lanes, part, before = self._lanes, None, bytes(HASH_SIZE)
         for of, number, bundle in bundles:
             if of is not part:
                 part = of
                 lanes.begin(part)
             self._world.answers.given += bytes(len(bundle.leaves))
-            hashes = bundle.hashes
-            for at, leaf in enumerate(bundle.leaves):
-                index, digest = number * WIDTH + at, hashes[HASH_SIZE * at : HASH_SIZE * (at + 1)]
-                if type(leaf) is bytes:
-                    counts[self._rule(index, leaf, before, digest)] += 1
-                elif lanes.take(index, leaf, digest):
-                    plain[leaf[0]] += 1
-                else:
-                    counts[self._rule(index, self._again(index, digest), before, digest)] += 1
-                before = digest
-        return counts + Counter({form.type: count for form, count in zip(FORMS, plain, strict=True)})
+            leaves, hashes, first = bundle.leaves, bundle.hashes, number * WIDTH
+            at = lanes.take(leaves, 0, first, hashes)
+            while at < len(leaves):
+                begin = HASH_SIZE * at
+                digest = hashes[begin : begin + HASH_SIZE]
+                last = hashes[begin - HASH_SIZE : begin] if at else before
+                leaf = leaves[at]
+                data = leaf if type(leaf) is bytes else self._again(first + at, digest)
+                counts[self._rule(first + at, data, last, digest)] += 1
+                at = lanes.take(leaves, at + 1, first, hashes)
+            before = hashes[-HASH_SIZE:]
+        return counts + Counter({form.type: n for form, n in zip(FORMS, lanes.taken, strict=True)})
 
     def _again(self, index: int, digest: bytes) -> bytes:
         """A plain leaf once more, whole, for the rules."""

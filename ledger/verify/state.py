@@ -144,7 +144,7 @@ class Window:
     """A window of time, by its number since the epoch, and the asks counted in it."""
 
     number: int
-    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)

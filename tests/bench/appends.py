@@ -3,10 +3,14 @@
 A writer submits one entry and goes on once it is committed, through the very group commit that queries go
 through (`House.lane`, the head's lock, `Appender`, heads with their MACs, COMMIT). The entries are those of
 answered queries about a thousand people, without details for the regulator: what is measured is the ledger.
+
+Writers come in two ways, as they do in a worker: those of queries are connections that one thread answers
+(`gateway.front`), those of all else a thread each (`crowded`).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,6 +19,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,22 +56,25 @@ def append_all(tx: Transaction, tags: Sequence[bytes]) -> list[Entry]:
     return [tx.append("query.disclosed", _BODY, tag=tag, by=_BY) for tag in tags]
 
 
-def write(house: House, threads: int, seconds: float) -> tuple[int, float]:
-    """Have so many threads append for so long: how many entries, in how many seconds."""
-    tags = [n.to_bytes(16, "big") for n in range(1, PEOPLE + 1)]
-    counts, failed = [0] * threads, []
+def write(house: House, writers: int, seconds: float, *, crowded: bool = False) -> tuple[int, float]:
+    """Have so many writers append for so long: how many entries, in how many seconds."""
+    tags = itertools.cycle([n.to_bytes(16, "big") for n in range(1, PEOPLE + 1)])
+    counts, failed = [0] * writers, []
     begun = time.perf_counter()
     end = begun + seconds
 
-    def one(own: int) -> None:
+    def work(own: int, many: int) -> None:
         try:
             while time.perf_counter() < end:
-                house.lane.submit(append_all, tags[(own * 97 + counts[own]) % PEOPLE])
-                counts[own] += 1
+                theirs = list(itertools.islice(tags, many))
+                for slot in house.lane.submit_all(append_all, theirs, [None] * many):
+                    slot.taken()
+                counts[own] += many
         except Exception as error:  # noqa: BLE001  raised below, where the threads are waited for
             failed.append(error)
 
-    running = [threading.Thread(target=one, args=(own,)) for own in range(threads)]
+    threads, each = (writers, 1) if crowded else (1, writers)
+    running = [threading.Thread(target=work, args=(own, each)) for own in range(threads)]
     for thread in running:
         thread.start()
     for thread in running:
@@ -76,37 +84,53 @@ def write(house: House, threads: int, seconds: float) -> tuple[int, float]:
     return sum(counts), time.perf_counter() - begun
 
 
-def measure(home: Path, settings: dict[str, str], processes: int, seconds: float, rounds: int) -> list[float]:
-    """Entries a second, a figure for each round, on a fresh installation with these settings."""
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Entries a second, a figure for each round: by writers that one thread serves, and by a thread each."""
+
+    together: list[float]
+    crowded: list[float]
+
+
+def measure(home: Path, settings: dict[str, str], processes: int, seconds: float, rounds: int) -> Appended:
+    """On a fresh installation with these settings; rounds of the two ways are interleaved."""
     house = new_house(home, wall_clock, **settings)
     try:
         _, public = generate_x25519(os.urandom)
         add_institution(
             house, NewInstitution(REGULATOR, "压测监管局", "regulator", ("audit",), regulator_key=public)
         )
-        if processes == 1:
-            write(house, WRITERS, seconds / 4)
-            return [count / took for count, took in (write(house, WRITERS, seconds) for _ in range(rounds))]
-        return [_together(house, home, processes, seconds) for _ in range(rounds)]
+        found = Appended([], [])
+        for _ in range(rounds):
+            for crowded, rates in ((False, found.together), (True, found.crowded)):
+                if processes > 1:
+                    rates.append(_at_once(house, home, processes, seconds, crowded))
+                else:
+                    write(house, WRITERS, seconds / 4, crowded=crowded)
+                    count, took = write(house, WRITERS, seconds, crowded=crowded)
+                    rates.append(count / took)
+        return found
     finally:
         house.engine.dispose()
         house.custody.close()
 
 
-def on_sqlite(home: Path, seconds: float, rounds: int) -> list[float]:
+def on_sqlite(home: Path, seconds: float, rounds: int) -> Appended:
     """64 writers in the one process that a SQLite file may have."""
     return measure(home, {}, 1, seconds, rounds)
 
 
-def on_postgresql(postgres: databases.Postgres, home: Path, seconds: float, rounds: int) -> list[float]:
+def on_postgresql(postgres: databases.Postgres, home: Path, seconds: float, rounds: int) -> Appended:
     """64 writers over two processes."""
     with postgres.database() as name:
         return measure(home, postgres.settings(name), 2, seconds, rounds)
 
 
-def _together(house: House, home: Path, processes: int, seconds: float) -> float:
+def _at_once(house: House, home: Path, processes: int, seconds: float, crowded: bool) -> float:
     """Processes that begin at once; what counts is what the log grew by, over the longest of their times."""
-    words = [sys.executable, "-m", "tests.bench.appends", str(home), str(WRITERS // processes), str(seconds)]
+    how = "crowded" if crowded else "together"
+    each = str(WRITERS // processes)
+    words = [sys.executable, "-m", "tests.bench.appends", str(home), each, str(seconds), how]
     with ExitStack() as open_:
         running = [
             open_.enter_context(
@@ -133,14 +157,15 @@ def _size(house: House) -> int:
         return read_head(conn, house.shard).size
 
 
-def main(home: str, threads: str, seconds: str) -> None:
+def main(home: str, writers: str, seconds: str, how: str) -> None:
     """One of the processes: open the house, warm up, wait for the word, write, say how much."""
     house = open_house(load_settings(Path(home)))
-    write(house, int(threads), float(seconds) / 4)
+    crowded = how == "crowded"
+    write(house, int(writers), float(seconds) / 4, crowded=crowded)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    count, took = write(house, int(threads), float(seconds))
+    count, took = write(house, int(writers), float(seconds), crowded=crowded)
     sys.stdout.write(f"{count} {took}\n")
     house.engine.dispose()
     house.custody.close()

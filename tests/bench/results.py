@@ -32,6 +32,14 @@ def page(results: Results, before: str = "") -> str:
         table(["figure", "measured", "target", ""], [target.row() for target in targets(results)]),
         "## Queries",
         *_queries(results.played),
+        "## Durable appends, 64 writers",
+        table(
+            ["entries a second", "served by one thread of each process", "a thread each"],
+            [
+                [name, spread(one.together, count), spread(one.crowded, count)]
+                for name, one in (("PostgreSQL", results.postgresql), ("SQLite", results.sqlite))
+            ],
+        ),
         "## Field encryption, 300 bytes",
         table(["", "seal, us", "open, us"], [_field(name, *times) for name, times in results.fields.items()]),
         "## Offline verification",

@@ -30,11 +30,12 @@ def test_a_role_that_does_not_wait_for_its_commit_is_not_measured() -> None:
     server.admin(f"REVOKE {may} FROM hasty", "DROP ROLE hasty")
 
 
-def test_every_append_that_is_counted_stands_in_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crowded", [False, True])
+def test_every_append_that_is_counted_stands_in_the_log(tmp_path: Path, crowded: bool) -> None:
     house = new_house(tmp_path / "home", wall_clock)
     with house.read() as conn:
         before = read_head(conn, house.shard).size
-    counted, _ = write(house, 4, 0.05)
+    counted, _ = write(house, 4, 0.05, crowded=crowded)
     with house.read() as conn:
         grown = read_head(conn, house.shard).size - before
     house.engine.dispose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.bench import fields
+from tests.bench.appends import Appended
 from tests.bench.offline import Verified
 from tests.bench.queries import GATEWAY, OPPONENTS, Played, Sample
 from tests.bench.results import BY_HAND, write
@@ -33,7 +34,16 @@ def _results(gateway: float) -> Results:
     played = Played(samples, dict.fromkeys(rates, "gthread"), [1e-4, 2e-4, 3e-4])
     spent = {fields.RAW: ([1e-6], [1e-6]), fields.OURS: ([2e-6], [1e-6]), "Fernet": ([9e-6], [9e-6])}
     fast = Verified(1000, 0.001, 1 << 20)
-    return Results([("cores", "2")], played, [9_000.0], [20_000.0], spent, fast, fast, TIMING)
+    return Results(
+        [("cores", "2")],
+        played,
+        Appended([9_000.0], [2.0]),
+        Appended([20_000.0], [2.0]),
+        spent,
+        fast,
+        fast,
+        TIMING,
+    )
 
 
 def _reached(results: Results) -> dict[str, bool]:

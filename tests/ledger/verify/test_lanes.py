@@ -63,10 +63,10 @@ def test_each_form_has_leaves_that_its_lane_takes_over(
     taken = set[str]()
     take = Lanes.take
 
-    def watched(self: Lanes, index: int, plain: list, digest: bytes) -> bool:
-        done = take(self, index, plain, digest)
-        taken.update([FORMS[plain[0]].type] if done else [])
-        return done
+    def watched(self: Lanes, leaves: list, start: int, first: int, hashes: bytes) -> int:
+        end = take(self, leaves, start, first, hashes)
+        taken.update(FORMS[plain[0]].type for plain in leaves[start:end])
+        return end
 
     monkeypatch.setattr(Lanes, "take", watched)
     audit(story.copy().write(tmp_path), Trust(parse_vkey(story.vkey)))
