@@ -7,6 +7,8 @@ only reading ends. A proxy that buffers requests, in front, remains the better d
 
 from __future__ import annotations
 
+import resource
+import selectors
 import socket
 import threading
 import time
@@ -14,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from errno import EAGAIN, ECONNABORTED, EMFILE, ENFILE
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +27,7 @@ from gateway.http.express import Express
 
 READ_S = 8.0
 STALL_S = 20.0
+LINGER_S = 2.0
 TICK_S = 0.5
 
 
@@ -68,13 +72,16 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
     """gunicorn's threaded worker with these limits: of itself it would wait for a client for ever.
 
     A connection goes to a thread when there is something to read, not before. With a `front`, a query that
-    arrived whole goes there and needs no thread.
+    arrived whole goes there and needs no thread. Nothing in the main thread waits for a client.
     """
 
     front: Front | None = None
 
     def init_process(self) -> None:
         """In the worker process, after the fork."""
+        self.lingering: deque[Any] = deque()
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand connections, and files besides
         self.deadlines = ReadDeadlines(READ_S)
         threading.Thread(target=self.deadlines.watch, name="deadlines", daemon=True).start()
         super().init_process()
@@ -89,7 +96,11 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         """Accept a connection, and wait for its first bytes in the poller: gunicorn has a thread wait."""
         try:
             client, address = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        except OSError as error:
+            if error.errno in (EMFILE, ENFILE):  # no more than there is room for, from now on
+                self.worker_connections = max(1, self.nr_conns)
+            elif error.errno not in (EAGAIN, ECONNABORTED):
+                raise
             return
         self.nr_conns += 1
         self.finish_request(gthread.TConn(self.cfg, client, address, listener.getsockname()), _SILENT)
@@ -123,6 +134,57 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         """A client is slow to take its answer: a thread sends the rest, within the limit for that."""
         future = self.tpool.submit(_send_rest, conn.sock, rest)
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """In the main thread: what becomes of a connection whose request was served.
+
+        One that is over is said to be, and closed once the client has closed or `LINGER_S` have gone by, so
+        that its answer is not lost to what it still sends. gunicorn would wait for that here and now.
+        """
+        if fs.cancelled() or fs.exception() is not None or fs.result():
+            super().finish_request(conn, fs)
+            return
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+        except OSError:  # it has gone already
+            self._close(conn)
+        else:
+            conn.timeout = time.monotonic() + LINGER_S
+            self.lingering.append(conn)
+
+    def _drain(self, conn: Any, client: socket.socket) -> None:
+        """Something came on a connection that is over: it is dropped, and at its end so is the connection."""
+        try:
+            over = not client.recv(65_536)
+        except BlockingIOError:
+            over = False
+        except OSError:
+            over = True
+        if over:
+            self.lingering.remove(conn)
+            self._end(conn)
+
+    def murder_pending(self) -> None:
+        """Close what has waited long enough, for its first byte or for its end."""
+        super().murder_pending()
+        while self.lingering and self.lingering[0].timeout <= time.monotonic():
+            self._end(self.lingering.popleft())
+
+    def _end(self, conn: Any) -> None:
+        self.poller.unregister(conn.sock)
+        self._close(conn)
+
+    def _close(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """At a stop: a connection without a request is not waited for longer than a kept one."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def handle(self, conn: Any) -> Any:
         """One request on a connection, in a thread of the pool."""

@@ -11,10 +11,12 @@ A thread woken for each request costs more than many requests' work: here one th
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from email.utils import formatdate
 from queue import Empty, SimpleQueue
-from socket import MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL
+from socket import MSG_DONTWAIT, MSG_PEEK, socket
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -69,12 +71,14 @@ class Front:
 
     def _run(self) -> None:
         while True:
-            batch = [self._waiting.get(), *self._others()]
+            batch = deque([self._waiting.get(), *self._others()])
+            sent: list[tuple[Connection, bool]] = []
             try:
-                self._serve(batch)
-            except Exception as error:  # noqa: BLE001  the thread must outlive whatever happens to a batch
-                log.error("front.failed", error=type(error).__name__)
-                self._done([(connection, False) for connection, _ in batch])
+                self._serve(batch, sent)
+            except BaseException as error:  # noqa: BLE001  the thread must outlive whatever happens to a batch
+                self._done([*sent, *((connection, False) for connection, _ in batch)])
+                with suppress(Exception):  # it may be the log that fails
+                    log.error("front.failed", error=type(error).__name__)
 
     def _others(self) -> Iterable[tuple[Connection, Whole]]:
         for _ in range(self._limit - 1):
@@ -83,32 +87,38 @@ class Front:
             except Empty:
                 return
 
-    def _serve(self, batch: list[tuple[Connection, Whole]]) -> None:
-        sent: list[tuple[Connection, bool]] = []
-        replies = self._express.answer_all([(connection.sock, whole) for connection, whole in batch])
-        for (connection, whole), reply in zip(batch, replies, strict=True):
+    def _serve(self, batch: deque[tuple[Connection, Whole]], sent: list[tuple[Connection, bool]]) -> None:
+        """What leaves `batch` is somebody else's, or in `sent`; what an error leaves there is nobody's."""
+        for reply in self._express.answer_all([(connection.sock, whole) for connection, whole in batch]):
+            connection, whole = batch[0]
+            data = b"" if reply is None else _bytes(reply)
+            count = None if reply is None else _exchange(connection.sock, whole, data)
+            batch.popleft()
             if reply is None:
                 self._left(connection)
+            elif count is None:  # the client is gone; its answer is in the ledger, and may be asked for again
+                sent.append((connection, False))
+            elif count < len(data):
+                self._stuck(connection, data[count:])
             else:
-                self._send(connection, whole, _bytes(reply), sent)
-        self._done(sent)
+                sent.append((connection, True))
+        if sent:
+            self._done(sent)
 
-    def _send(
-        self, connection: Connection, whole: Whole, data: bytes, sent: list[tuple[Connection, bool]]
-    ) -> None:
-        client = connection.sock
-        try:
-            client.recv(whole.size, MSG_WAITALL)
-            count = client.send(data, MSG_DONTWAIT)
-        except BlockingIOError:
-            count = 0
-        except OSError:  # the client is gone; its answer is in the ledger, and is there to be asked for again
-            sent.append((connection, False))
-            return
-        if count < len(data):
-            self._stuck(connection, data[count:])
-        else:
-            sent.append((connection, True))
+
+def _exchange(client: socket, whole: Whole, data: bytes) -> int | None:
+    """Take the request off the socket, and send what there is room for: so many bytes, None if it is gone."""
+    try:
+        if len(client.recv(whole.size, MSG_DONTWAIT)) != whole.size:
+            return None
+    except OSError:
+        return None
+    try:
+        return client.send(data, MSG_DONTWAIT)
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return None
 
 
 def _bytes(reply: Reply) -> bytes:

@@ -80,14 +80,29 @@ class Lane:
             self._waiting.extend(slots)
             leads = not self._led
             self._led = True
-        with tracing.span(self._span):
-            for slot in slots:
-                if not (leads or slot.done):
-                    slot.woken.wait()  # woken with an outcome, or to lead
-                if not slot.done:
-                    self._lead(slot)
-                leads = False
+        try:
+            with tracing.span(self._span):
+                for slot in slots:
+                    if not (leads or slot.done):
+                        slot.woken.wait()  # woken with an outcome, or to lead
+                    if not slot.done:
+                        self._lead(slot)
+                    leads = False
+        except BaseException:
+            self._abandon(slots)
+            raise
         return slots
+
+    def _abandon(self, slots: Sequence[Slot[Any, Any]]) -> None:
+        """Whoever waits for these is on its way out: none of them is carried any more, and none leads."""
+        mine = {id(slot) for slot in slots}
+        with self._lock:
+            led = bool(self._waiting) and id(self._waiting[0]) in mine and self._waiting[0].woken.is_set()
+            self._waiting = deque(slot for slot in self._waiting if id(slot) not in mine)
+            successor = self._waiting[0] if led and self._waiting else None
+            self._led = self._led and (not led or successor is not None)
+        if successor is not None:
+            successor.woken.set()
 
     def _lead(self, own: Slot[Any, Any]) -> None:
         with self._lock:

@@ -78,8 +78,7 @@ def name_requests(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     if not carried or carried == [None]:
         return event
     if len(carried) == 1:
-        event.setdefault("request_id", carried[0])
-        return event
+        return {**event, "request_id": carried[0]}
     named = sorted(one for one in carried if one is not None)
     kept = {name: value for name, value in event.items() if name not in _OF_ONE}
     return kept | ({"requests": named} if named else {})

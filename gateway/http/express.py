@@ -129,12 +129,12 @@ class Express:
         self._flask = flask
         self._house = house
         self._flood = flood
-        self._waiting: WeakKeyDictionary[socket, Ruled] = WeakKeyDictionary()
+        # The signature besides: what was ruled is said to the very request that it was ruled for.
+        self._waiting: WeakKeyDictionary[socket, tuple[str, Ruled]] = WeakKeyDictionary()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a query, or leave it to Flask."""
-        client = environ.get("gunicorn.socket")
-        ruled = None if client is None else self._waiting.pop(client, None)
+        ruled = self._ruled_before(environ)
         if ruled is None:
             asking = self._asking(environ)
             if asking is None:
@@ -149,14 +149,20 @@ class Express:
         environ[RULED] = ruled
         return self._flask(environ, start_response)
 
+    def _ruled_before(self, environ: Environ) -> Ruled | None:
+        """What `answer_all` ruled on this request, if it did."""
+        client = environ.get("gunicorn.socket")
+        signature, ruled = (None, None) if client is None else self._waiting.pop(client, (None, None))
+        return ruled if signature == environ.get(_NAMES["signature"]) else None
+
     def answer_all(self, wholes: Sequence[tuple[socket, Whole]]) -> Iterator[Reply | None]:
         """Answer queries together; aligned, None for one that has to go through WSGI, by the same socket."""
         askings = [self._asking({**one.environ, "wsgi.input": BytesIO(one.body)}) for _, one in wholes]
         outcomes = iter(rule(self._house, [one.asked for one in askings if one is not None]))
-        for (client, _), asking in zip(wholes, askings, strict=True):
+        for (client, whole), asking in zip(wholes, askings, strict=True):
             said = None if asking is None else self._conclude(asking, next(outcomes))
             if isinstance(said, Ruled):
-                self._waiting[client] = said
+                self._waiting[client] = whole.environ[_NAMES["signature"]], said
             yield said if isinstance(said, Reply) else None
 
     def _asking(self, environ: Environ) -> _Asking | None:
@@ -181,22 +187,27 @@ class Express:
 
     def _conclude(self, asking: _Asking, outcome: Outcome) -> Reply | Ruled:
         """The answer to a query that was ruled on; what else became of it, for Flask to say."""
-        query, signer, served = asking.asked.query.query_id, asking.asked.signer, asking.served
-        logs.begin_request(served.id)
+        signer, query = asking.asked.signer, asking.asked.query.query_id
+        logs.begin_request(asking.served.id)
         try:
             said: Any = conclude(self._house, query, outcome)
+            if isinstance(said, Answer):
+                return self._reply(asking, said)
         except Exception as error:  # noqa: BLE001  Flask raises it once more and says what it means
             said = error
-        if not isinstance(said, Answer):
-            if isinstance(said, Refusal) and said.reason is Reason.OPERATOR_SUSPENDED:
-                self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
-            return Ruled(signer, query, said, served)
-        self._flood.count_good(asking.source, signer.nonce.key)
+        finally:
+            logs.end_request()
+        if isinstance(said, Refusal) and said.reason is Reason.OPERATOR_SUSPENDED:
+            self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
+        return Ruled(signer, query, said, asking.served)
+
+    def _reply(self, asking: _Asking, said: Answer) -> Reply:
+        """What leaves, counted and logged."""
+        self._flood.count_good(asking.source, asking.asked.signer.nonce.key)
         body = said.body()
-        served.over("POST", ROUTE, 200)
-        logs.end_request()
+        asking.served.over("POST", ROUTE, 200)
         own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
-        return Reply([*own, *HEADERS.items(), (REQUEST_ID, served.id)], body)
+        return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
 
 
 def _body(environ: Environ) -> bytes:

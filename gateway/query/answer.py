@@ -27,7 +27,7 @@ from gateway.logs import current_request
 from gateway.query.lookup import prepare
 from gateway.query.minimise import Record, minimise
 from gateway.query.predicates import evaluate
-from gateway.query.request import Asked, Query, Signer
+from gateway.query.request import Ask, Asked, Query, Signer
 from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import china_day
@@ -83,16 +83,19 @@ def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> 
 
 
 def rule(house: House, asked: Sequence[Asked], looks: int = LOOKS) -> list[Outcome]:
-    """Steps 1 and 2 for all of these together; aligned. An error is the outcome of those it befell."""
-    try:
-        asks = prepare(house, asked)  # 1
-    except Exception as error:  # noqa: BLE001  raised again for each by `conclude`
-        return [error for _ in asked]
-    slots = house.lane.submit_all(rule_batch, asks, [one.request for one in asked])  # 2
-    outcomes: list[Outcome] = [slot.outcome for slot in slots]
-    moved = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Moved)]
-    for place in moved:
-        house.known.forget(asked[place].signer.institution, asks[place].found)
+    """Steps 1 and 2 for all of these together; aligned. An error is the outcome of those it befell alone."""
+    asks = prepare(house, asked)  # 1
+    outcomes: list[Outcome] = [one if isinstance(one, BaseException) else Moved() for one in asks]
+    ready = {place: one for place, one in enumerate(asks) if isinstance(one, Ask)}
+    slots = house.lane.submit_all(  # 2
+        rule_batch, list(ready.values()), [asked[place].request for place in ready]
+    )
+    moved = []
+    for (place, ask), slot in zip(ready.items(), slots, strict=True):
+        outcomes[place] = slot.outcome
+        if isinstance(slot.outcome, Moved):
+            house.known.forget(ask.signer.institution, ask.found)
+            moved.append(place)
     if moved and looks > 1:
         again = rule(house, [asked[place] for place in moved], looks - 1)
         for place, outcome in zip(moved, again, strict=True):

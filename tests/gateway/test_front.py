@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from gateway.front import Front
 from gateway.http.express import Express
 from gateway.http.whole import ROUTE, parse_whole
+from gateway.logs import name_requests
+from tests.attacks.seen import uncache_loggers
 from tests.gateway import kit
 from tests.gateway.policies import generous
 from tests.gateway.query.asked import somebody
@@ -271,6 +275,92 @@ def test_a_client_that_does_not_read_holds_nobody_up(
         desk.serve(another)
         assert another.read()[0] == 200
     assert filler
+
+
+@dataclass
+class Held:
+    """Two queries that wait together: a refusal, then an answer."""
+
+    refused: Connection
+    answered: Connection
+
+
+@pytest.fixture
+def held(shared: World, consent: str) -> Iterator[Held]:
+    with ExitStack() as ends:
+        made = []
+        for changes in ({"purpose": "03"}, {}):
+            ours, theirs = (ends.enter_context(closing(end)) for end in socket.socketpair())
+            theirs.settimeout(PATIENCE_S)
+            theirs.sendall(wire(shared, kit.query_body(consent, **changes)))
+            made.append(Connection(ours, theirs))
+        yield Held(*made)
+
+
+def serve_together(desk: Desk, *connections: Connection) -> None:
+    """As one batch: the thread takes what waits, and all of them wait before it is started."""
+    front = desk.front
+    fresh = Front(front._express, 64, front._left, front._stuck, front._done)
+    for connection in connections:
+        whole = fresh.look(connection)
+        assert whole is not None
+        fresh.serve(connection, whole)
+    fresh.start()
+
+
+def test_each_connection_is_handed_on_once_whatever_fails(
+    desk: Desk, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(kit.PRIVATE)
+
+    monkeypatch.setattr("gateway.front._exchange", fail)
+    serve_together(desk, held.refused, held.answered)
+    assert desk.left.get(timeout=PATIENCE_S) is held.refused
+    assert desk.done.get(timeout=PATIENCE_S) == [(held.answered, False)]
+    assert (desk.left.empty(), desk.stuck.empty(), desk.done.empty()) == (True, True, True)
+
+
+def test_the_front_outlives_a_log_that_cannot_be_written(
+    shared: World,
+    consent: str,
+    desk: Desk,
+    express: Express,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What could not be logged is an error like any other, said by Flask; the next query is answered."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(kit.PRIVATE)
+
+    connection.theirs.sendall(wire(shared, kit.query_body(consent)))
+    with monkeypatch.context() as broken:
+        broken.setattr("gateway.http.served.Served.over", fail)
+        broken.setattr("gateway.front.log", None)
+        desk.serve(connection)
+        assert desk.left.get(timeout=PATIENCE_S) is connection
+    status, body = said_by(express, connection)
+    assert (status, kit.PRIVATE.encode() in body) == ("500 INTERNAL SERVER ERROR", False)
+    connection.sock.recv(1 << 16)
+    connection.theirs.sendall(wire(shared, kit.query_body(consent)))
+    desk.serve(connection)
+    assert connection.read()[0] == 200
+
+
+def test_what_is_said_of_a_query_names_its_own_request(
+    shared: World, consent: str, desk: Desk, held: Held, connection: Connection
+) -> None:
+    uncache_loggers()
+    connection.theirs.sendall(wire(shared, kit.query_body(consent)))
+    with capture_logs(processors=[merge_contextvars, name_requests]) as logged:
+        desk.serve(held.refused)
+        assert desk.left.get(timeout=PATIENCE_S) is held.refused
+        desk.serve(connection)
+        _, headers, _ = connection.read()
+        assert desk.done.get(timeout=PATIENCE_S)
+    said = [one for one in logged if one["event"] == "request"]
+    assert [one["request_id"] for one in said] == [headers["x-request-id"]]
 
 
 def test_a_batch_that_fails_whole_closes_its_connections_and_nothing_else(

@@ -113,6 +113,7 @@ ELSEWHERE = {
     "no name": message(*FIELDS, b": x"),
     "no colon": message(*FIELDS, b"Accept"),
     "a very long field": message(*FIELDS, b"Accept: " + b"x" * 9_000),
+    "very many blanks": message(*FIELDS, b"Accept:" + b" " * 15_000 + b"\x01"),
     "very many fields": message(*FIELDS, *(b"X-%d: y" % number for number in range(60))),
 }
 
