@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ def test_nothing_but_nginx_is_reached_from_outside(composed: dict[str, Any]) -> 
     assert set(services["database"]["networks"]) == {"inside"}
     assert composed["networks"]["inside"]["internal"] is True
     assert services["nginx"]["network_mode"] == services["prometheus"]["network_mode"] == "service:gateway"
+
+
+def test_the_image_is_of_this_release_wherever_it_is_named(composed: dict[str, Any]) -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    release = ".".join(project["version"].split(".")[:2])
+    assert composed["services"]["gateway"]["image"] == f"chengxin-gateway:{release}"
+    named = {
+        image
+        for path in (DEPLOY / "kubernetes").glob("*.yaml")
+        for image in re.findall(r"image: (chengxin-gateway:\S+)", path.read_text("utf-8"))
+    }
+    assert named == {f"chengxin-gateway:{release}"}
+    for page in (DEPLOY / "docs" / "install.md", DEPLOY.parent / "README.md", DEPLOY.parent / "README.zh.md"):
+        assert set(re.findall(r"/opt/chengxin-([0-9.]*[0-9])", page.read_text("utf-8"))) == {release}, page
 
 
 def test_every_file_that_is_mounted_is_there(composed: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import ctypes
 import os
 import re
@@ -18,7 +17,8 @@ from tests.gateway.workers.served import until
 from tests.gateway.world import new_house
 
 UNITS = DEPLOY / "systemd"
-SERVICES = ("chengxin.service", "chengxin-backup.service")
+SERVICES = ("chengxin.service", "chengxin-backup.service", "chengxin-erasure.service")
+TIMERS = {"chengxin-backup.timer": "02:30:00", "chengxin-erasure.timer": "03:30:00"}
 MOST_EXPOSED = 1.5
 
 CONFINED = """
@@ -60,25 +60,35 @@ def section(unit: str, name: str) -> dict[str, list[str]]:
 def installed(tmp_path: Path) -> Path:
     """The units as they are, but for the command, which is not installed where this test runs."""
     program = f"{sys.executable} -m gateway.cli"
-    for unit in sorted(UNITS.iterdir()):
+    for unit in sorted(UNITS.glob("chengxin*")):
         (tmp_path / unit.name).write_text(
             unit.read_text("utf-8").replace("/opt/chengxin/bin/chengxin", program)
         )
+    for unit in SERVICES:
+        (tmp_path / f"{unit}.d").mkdir()
+        (tmp_path / f"{unit}.d" / "softhsm.conf").write_bytes((UNITS / "softhsm.conf").read_bytes())
     return tmp_path
 
 
 def test_systemd_accepts_every_unit_without_a_word(installed: Path) -> None:
     analyze = tool("systemd-analyze", "systemd")
-    done = run(analyze, "verify", "--man=no", *sorted(installed.iterdir()))
+    done = run(analyze, "verify", "--man=no", *(installed / unit for unit in (*SERVICES, *TIMERS)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_systemd_finds_what_is_wrong(installed: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("chengxin.service", "NoNewPrivileges", "NoNewPriviliges"),
+        ("chengxin.service.d/softhsm.conf", "ReadWritePaths", "ReadWritePath"),
+    ],
+)
+def test_systemd_finds_what_is_wrong(installed: Path, file: str, right: str, wrong: str) -> None:
     """The check can fail."""
-    unit = installed / "chengxin.service"
-    unit.write_text(unit.read_text().replace("NoNewPrivileges", "NoNewPriviliges"))
-    done = run(tool("systemd-analyze", "systemd"), "verify", "--man=no", unit)
-    assert "NoNewPriviliges" in done.stdout + done.stderr
+    unit = installed / file
+    unit.write_text(unit.read_text().replace(right, wrong))
+    done = run(tool("systemd-analyze", "systemd"), "verify", "--man=no", installed / "chengxin.service")
+    assert f"'{wrong}'" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("unit", SERVICES)
@@ -99,8 +109,9 @@ def test_the_passphrase_is_a_credential_and_nothing_secret_is_in_the_environment
     assert service["UMask"] == ["0077"]
 
 
-def test_both_services_work_on_the_same_installation_and_are_confined_alike() -> None:
-    one, other = (section(unit, "Service") for unit in SERVICES)
+@pytest.mark.parametrize("unit", SERVICES[1:])
+def test_all_services_work_on_the_same_installation_and_are_confined_alike(unit: str) -> None:
+    one, other = section(SERVICES[0], "Service"), section(unit, "Service")
 
     def places(service: dict[str, list[str]]) -> list[str]:
         return [value for value in service["Environment"] if "PASSPHRASE" not in value]
@@ -170,11 +181,24 @@ def test_the_gateway_serves_under_the_units_system_call_filter(tmp_path: Path) -
     assert "Operation not permitted" not in said
 
 
-def test_the_backup_is_taken_every_night_and_made_up_for() -> None:
-    timer = configparser.ConfigParser(interpolation=None)
-    timer.optionxform = str  # type: ignore[method-assign,assignment]
-    timer.read(UNITS / "chengxin-backup.timer")
-    assert timer["Timer"]["Persistent"] == "yes"
-    done = run(tool("systemd-analyze", "systemd"), "calendar", timer["Timer"]["OnCalendar"])
+@pytest.mark.parametrize(("unit", "at"), TIMERS.items())
+def test_a_timer_starts_its_service_every_night_and_makes_up_for_it(unit: str, at: str) -> None:
+    timer = section(unit, "Timer")
+    assert timer["Persistent"] == ["yes"]
+    assert unit.replace(".timer", ".service") in SERVICES
+    done = run(tool("systemd-analyze", "systemd"), "calendar", timer["OnCalendar"][0])
     assert done.returncode == 0
-    assert "02:30:00" in done.stdout
+    assert at in done.stdout
+
+
+def test_what_runs_by_night_are_commands_that_there_are() -> None:
+    for unit in SERVICES:
+        [command] = section(unit, "Service")["ExecStart"]
+        program, *words = command.split()
+        assert program == "/opt/chengxin/bin/chengxin"
+        done = run(sys.executable, "-m", "gateway.cli", *words, "--help")
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_backups_do_not_fill_the_disk() -> None:
+    assert "--keep" in section("chengxin-backup.service", "Service")["ExecStart"][0]
