@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from gateway import rows
-from gateway.errors import GatewayError
+from gateway.errors import EvidenceBroken, GatewayError
 from gateway.tables import custody_copies
 from ledger.log import Entry
+from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,13 +61,12 @@ def announce_copy(
     return house.transact(partial(_announce, label=label, body=body), seals=False)
 
 
-def _announce(tx: Transaction, label: str, body: dict[str, object]) -> Entry:
+def _announce(tx: Transaction, label: str, body: dict[str, Any]) -> Entry:
     entry = tx.append("key.backup", body, about=rows.about(custody_copies, str(body["copy"])))
-    epochs: list[int] = body["epochs"]  # type: ignore[assignment]  # made right above
     row = {
         "copy": body["copy"],
         "label": label,
-        "epochs": " ".join(map(str, epochs)),
+        "epochs": " ".join(map(str, body["epochs"])),
         "made_index": entry.index,
         "state": KEPT,
     }
@@ -96,9 +96,14 @@ def _attest(tx: Transaction, copy: str) -> Entry:
 
 
 def copies(house: House, conn: sa.Connection) -> list[Copy]:
-    """All copies there ever were, in the order of their making. `EvidenceBroken` when a row was changed."""
-    names = conn.scalars(sa.select(custody_copies.c.copy)).all()
+    """All copies there ever were, in the order of their making.
+
+    `EvidenceBroken` when a copy's row was changed, or is missing although a leaf speaks of it.
+    """
+    names = {*conn.scalars(sa.select(custody_copies.c.copy)), *_spoken_of(house, conn)}
     found = rows.read_evident(conn, custody_copies, "copy", names, house.shard)
+    if names != {row["copy"] for row in found}:
+        raise EvidenceBroken("a copy of custody that the ledger speaks of is missing")
     for row in found:
         rows.require_evident(house.custody, custody_copies, row)
     made = [
@@ -113,3 +118,17 @@ def copies(house: House, conn: sa.Connection) -> list[Copy]:
         for row in found
     ]
     return sorted(made, key=lambda copy: copy.made)
+
+
+def kept_with(house: House, conn: sa.Connection, epoch: int) -> list[Copy]:
+    """The copies that hold the key of an epoch and are not attested as destroyed; raises as `copies` does."""
+    return [copy for copy in copies(house, conn) if epoch in copy.epochs and copy.state != DESTROYED]
+
+
+def _spoken_of(house: House, conn: sa.Connection) -> set[str]:
+    """Every copy that a leaf speaks of."""
+    named, leaves = rows.about(custody_copies, ""), ledger_leaves.c
+    said = sa.select(leaves.about).where(
+        leaves.shard == house.shard, leaves.type == "key.backup", leaves.about.like(f"{named}%")
+    )
+    return {name.removeprefix(named) for name in conn.scalars(said)}

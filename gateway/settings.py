@@ -11,22 +11,20 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.addresses import LOOPBACK, checked_collector, checked_public_url, is_address
 from gateway.contact_forms import HOST_NAME, check_notices, checked_email, checked_provider
 from gateway.database_url import SQLITE, checked_database_url, is_postgresql, sqlite_file
+from gateway.layout import check_layout
 from gateway.relying_party import checked_origins, checked_rp_id, default_relying_party
 
 PREFIX: Final = "CHENGXIN_"
 DEFAULT_HOME: Final = Path("~/.chengxin")
 
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
-_COLLECTOR = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~-]+)*/?")
-_LOOPBACK: Final = ("127.0.0.1", "::1")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _OPTIONAL_FILES: Final = ("webhook_ca_file", "smtp_ca_file", "smtp_password_file", "sms_token_file")
 
 
@@ -227,7 +225,7 @@ class Settings(BaseSettings):
     @field_validator("otlp_endpoint")
     @classmethod
     def _otlp_endpoint_form(cls, url: str | None) -> str | None:
-        return None if url is None else _checked_collector(url)
+        return None if url is None else checked_collector(url)
 
     @field_validator("host", "trusted_proxies", "webauthn_origins", mode="before")
     @classmethod
@@ -239,7 +237,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies_form(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_is_address(name) for name in named):
+        if not all(is_address(name) for name in named):
             raise ValueError("should be IP addresses separated by commas, or none")
         return tuple(str(ipaddress.ip_address(name)) for name in named)
 
@@ -256,14 +254,14 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _host_form(cls, host: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(name == "localhost" or _is_address(name) for name in host):
+        if not all(name == "localhost" or is_address(name) for name in host):
             raise ValueError("should be localhost or IP addresses, separated by commas, without brackets")
         return host
 
     @field_validator("public_url")
     @classmethod
     def _public_url_form(cls, url: str) -> str:
-        return _checked_public_url(url)
+        return checked_public_url(url)
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
@@ -289,23 +287,7 @@ class Settings(BaseSettings):
             raise ValueError("workers above 1 need PostgreSQL in database_url: SQLite has one writer")
         if self.custody == "pkcs11" and (self.pkcs11_module is None or self.pkcs11_token is None):
             raise ValueError("custody pkcs11 needs pkcs11_module and pkcs11_token beside it")
-        private = {
-            "passphrase_file": self.passphrase_file,
-            "custody_dir": self.custody_dir,
-            "database_url": self.database_file,
-            "database_password_file": self.database_password_file,
-            "database_owner_password_file": self.database_owner_password_file,
-            "smtp_password_file": self.smtp_password_file,
-            "sms_token_file": self.sms_token_file,
-            "checkpoint_copy": self.checkpoint_copy,
-        }
-        for key, path in private.items():
-            if path is not None and path.is_relative_to(self.log_dir):
-                raise ValueError(f"log_dir is published and {key} lies inside it: move one of them")
-        if self.passphrase_file.is_relative_to(self.custody_dir):
-            raise ValueError("passphrase_file lies inside custody_dir: whoever copies one would have both")
-        if self.database_file is not None and self.checkpoint_copy.parent == self.database_file.parent:
-            raise ValueError("checkpoint_copy lies beside the database: both would be restored together")
+        check_layout(self)
         if is_postgresql(self.database_url) != is_postgresql(self.database_owner_url):
             raise ValueError("database_url and database_owner_url should name the same database")
         if not is_postgresql(self.database_url) and self.database_owner_url != self.database_url:
@@ -320,39 +302,5 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The IP addresses to listen on, IPv4 loopback before IPv6 where `host` says localhost."""
-        named = (address for name in self.host for address in (_LOOPBACK if name == "localhost" else (name,)))
+        named = (address for name in self.host for address in (LOOPBACK if name == "localhost" else (name,)))
         return tuple(dict.fromkeys(named))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _checked_public_url(url: str) -> str:
-    """`url` if it is exactly scheme, host and port as a signed @target-uri has them (RFC 9421, 2.2.2)."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if f"{parts.scheme}://{parts.netloc}" != url or parts.scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError("should be http or https, host and port only, like https://credit.example.cn")
-    if "@" in parts.netloc or parts.netloc != parts.netloc.lower() or parts.netloc.endswith(":"):
-        raise ValueError("should have a lower-case host and no user")
-    if parts.port == _DEFAULT_PORTS[parts.scheme]:
-        raise ValueError("should leave out the port that its scheme implies")
-    if parts.scheme == "http" and host != "localhost" and host not in _LOOPBACK:
-        raise ValueError("should be https; plain http serves localhost only")
-    return url
-
-
-def _checked_collector(url: str) -> str:
-    """`url` if a collector may listen there: without the signal's path, and without a password in it."""
-    try:
-        named = urlsplit(url).hostname is not None and urlsplit(url).port != 0
-    except ValueError:  # a port that is none, a bracket that is not closed
-        named = False
-    if not named or not _COLLECTOR.fullmatch(url):
-        raise ValueError("should be http or https, host, port and perhaps a path, like http://localhost:4318")
-    return url.rstrip("/")

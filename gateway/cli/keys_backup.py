@@ -76,7 +76,8 @@ def backup(state: State, shares: int, threshold: int, out: Path, label: str, as_
         made = split_root(roots.current, house.origin, copy, shares, threshold)
         with locked(settings.custody_dir):
             held = copy_custody(settings.custody_dir, roots.current, house.origin, copy)
-        entry = announce_copy(house, copy, label, epochs_in(tuple(held.keys)), shares, threshold)
+        epochs = epochs_in(tuple(held.keys))
+        entry = announce_copy(house, copy, label, epochs, shares, threshold)
     out.mkdir(mode=0o700, exist_ok=True)
     files = [out / f"share-{share.number}-of-{shares}.txt" for share in made]
     for file, share in zip(files, made, strict=True):
@@ -86,7 +87,7 @@ def backup(state: State, shares: int, threshold: int, out: Path, label: str, as_
     said = {
         "copy": copy,
         "index": entry.index,
-        "epochs": list(epochs_in(tuple(held.keys))),
+        "epochs": list(epochs),
         "threshold": threshold,
         "shares": [str(file) for file in files],
         "file": str(out / COPY_NAME),
@@ -94,7 +95,7 @@ def backup(state: State, shares: int, threshold: int, out: Path, label: str, as_
     if as_json:
         show_json(said)
         return
-    show_pairs({**said, "epochs": " ".join(map(str, said["epochs"])), "shares": f"{shares} in {out}"})  # type: ignore[call-overload]
+    show_pairs({**said, "epochs": " ".join(map(str, epochs)), "shares": f"{shares} in {out}"})
     click.echo(
         f"\nPrint each share, hand it to its holder and remove its file: any {threshold} open everything."
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from consent.erased import ERASURE_TYP, Destroyed, ErasureCertificate, format_erasure_certificate
-from gateway.copies import copies
+from gateway.copies import copies, kept_with
 from gateway.erasure.refused import ErasureRefused
 from gateway.errors import EvidenceBroken
 from gateway.tables import erasures
@@ -95,9 +95,9 @@ def _still_to_do(house: House, conn: sa.Connection, epoch: int) -> str:
     steps = []
     if house.keyring.epoch == epoch:
         steps.append("`chengxin keys rotate epoch`")
-    held = [copy for copy in copies(house, conn) if epoch in copy.epochs and copy.state != "destroyed"]
     steps += [
-        f"destroy the copy {one.copy} and run `chengxin keys copy-destroyed {one.copy}`" for one in held
+        f"destroy the copy {one.copy} and run `chengxin keys copy-destroyed {one.copy}`"
+        for one in kept_with(house, conn, epoch)
     ]
     steps.append(f"`chengxin keys destroy-epoch {epoch}`")
     return (

@@ -12,9 +12,9 @@ import msgspec
 
 from consent.document import Decline
 from gateway.consents import bodies
-from gateway.http import shapes
 from gateway.http.operation import CSS, HTML, JSON, OCTETS, TEXT, Operation, Text
 from gateway.http.problems import REFUSALS
+from gateway.http.shapes import citizens, consents, queries, service
 from gateway.notices.contacts import ContactBody
 from gateway.query.request import Approval, Query
 
@@ -47,7 +47,7 @@ QUERY: Final = Operation(
     "同一 query_id、同一内容重发，期限内再次给出同样的答复，不计次数",
     "Query under a consent, answered at once; or under a statute, recorded until another person approves. "
     "The same query_id with the same body, signed anew in time, is redelivered and takes no use",
-    {200: (shapes.Answered, shapes.AnsweredSealed), 202: (shapes.Pending,)},
+    {200: (queries.Answered, queries.AnsweredSealed), 202: (queries.Pending,)},
     body=Query,
     body_rule={
         "oneOf": [
@@ -61,7 +61,7 @@ APPROVE: Final = Operation(
     "approve",
     "批准或不予批准本机构另一名用户提交的法定查询；批准人看不到任何信息",
     "Approve or deny a statutory query of another operator; the approver sees no data",
-    {200: (shapes.Settled,)},
+    {200: (queries.Settled,)},
     body=Approval,
     problems=(*_QUERIED, "not-found", "already-answered", "approval-mismatch", "quota-exceeded"),
 )
@@ -69,7 +69,7 @@ COLLECT: Final = Operation(
     "collect",
     "提交人领取法定查询的结果；每次领取都记入账本",
     "The requester collects what became of a statutory query; each delivery is an entry",
-    {200: (shapes.Answered, shapes.AnsweredSealed), 202: (shapes.Pending,)},
+    {200: (queries.Answered, queries.AnsweredSealed), 202: (queries.Pending,)},
     problems=(*_QUERIED, "not-found", "undelivered", "quota-exceeded"),
 )
 
@@ -79,7 +79,7 @@ ASK_CONSENT: Final = Operation(
     "askConsent",
     "请求信息主体授权；无论此人是否存在，答复都一样",
     "Ask for a person's consent; the reply is the same for a person who is unknown",
-    {201: (shapes.ConsentAsked,)},
+    {201: (consents.ConsentAsked,)},
     body=bodies.ConsentRequest,
     problems=(*_OF_A_REQUEST, "request-id-reused"),
 )
@@ -87,14 +87,14 @@ LOOK_AT_REQUEST: Final = Operation(
     "lookAtRequest",
     "查看授权请求的状态与待签文件",
     "The state of a consent request, and the document to sign",
-    {200: (shapes.RequestState,)},
+    {200: (consents.RequestState,)},
     problems=("not-found", "key-not-live", *_STANDING),
 )
 DECLINE: Final = Operation(
     "decline",
     "信息主体拒绝授权请求，无须说明理由",
     "The citizen declines a request; no reason is asked for",
-    {200: (shapes.Declined,)},
+    {200: (consents.Declined,)},
     body=Decline,
     problems=("not-found", "consent-mismatch", "already-answered", "request-lapsed", "key-not-live"),
 )
@@ -102,7 +102,7 @@ GRANT: Final = Operation(
     "grant",
     "提交信息主体签名的授权书；附核验证书时同时登记密钥",
     "Hand in a consent that the citizen signed; with a certificate it also enrols the key",
-    {201: (shapes.Granted,)},
+    {201: (consents.Granted,)},
     body=bodies.Grant,
     problems=(
         "consent-mismatch",
@@ -120,7 +120,7 @@ SHOW_CONSENT: Final = Operation(
     "showConsent",
     "查看一份授权：内容、状态与已用次数",
     "One consent: the document, its state and how often it was used",
-    {200: (shapes.ConsentState,)},
+    {200: (consents.ConsentState,)},
     problems=("not-found", "key-not-live", *_STANDING),
 )
 _COUNTER: Final = (*_STANDING, "counter-refused", "not-found")
@@ -135,7 +135,7 @@ WITHDRAW: Final = Operation(
     "提交信息主体签名的撤回声明，或柜台两名经办人签名的撤回指令；此后不再凭该授权提供信息",
     "Hand in a withdrawal that the citizen signed, or that two officers at the counter ordered: nothing is "
     "disclosed under that consent any more",
-    {201: (shapes.Withdrawn,)},
+    {201: (consents.Withdrawn,)},
     body=bodies.Withdraw,
     body_rule=_SIGNED_OR_ORDERED,
     problems=(
@@ -151,7 +151,7 @@ RESUME: Final = Operation(
     "resume",
     "信息主体确认恢复被中止的授权",
     "The citizen confirms a suspended consent with a live key; it is answered under again",
-    {201: (shapes.Resumed,)},
+    {201: (consents.Resumed,)},
     body=bodies.Resume,
     problems=(
         "consent-mismatch",
@@ -166,7 +166,7 @@ CHALLENGE: Final = Operation(
     "challenge",
     "取得一份文件的通行密钥挑战，五分钟内有效，只用一次",
     "A passkey's challenge for one document, good once and for five minutes",
-    {201: (shapes.Challenged,)},
+    {201: (consents.Challenged,)},
     body=bodies.Challenge,
     problems=("consent-mismatch",),
 )
@@ -178,7 +178,7 @@ EVENTS: Final = Operation(
     "本机构的通知事件（授权、拒绝、撤回、到期、中止、恢复、更正），按账本顺序编号；以 after 续取",
     "What this institution is told (granted, declined, withdrawn, expired, suspended, resumed, corrected), "
     "numbered in the order of the ledger; go on with after",
-    {200: (shapes.Events,)},
+    {200: (queries.Events,)},
     query={
         "after": Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,15}\Z", description="the last seq seen")],
         "limit": Annotated[
@@ -194,7 +194,7 @@ ENROL: Final = Operation(
     "enrol",
     "登记核验机构证明的密钥；请求由该密钥签名",
     "Enrol a key that a registrar certified; the request is signed with that key",
-    {201: (shapes.Enrolled,)},
+    {201: (consents.Enrolled,)},
     body=bodies.Enrol,
     problems=(
         "not-signed",
@@ -211,7 +211,7 @@ REVOKE_KEY: Final = Operation(
     "作废信息主体的密钥：本人签名，或柜台两名经办人指令；泄露的密钥所作授权随即中止",
     "Revoke a citizen's key: signed by a live key of theirs, or ordered by two officers at the counter. What "
     "a lost key granted stands; what a compromised key granted is suspended",
-    {201: (shapes.Revoked,)},
+    {201: (consents.Revoked,)},
     body=bodies.Revoke,
     body_rule=_SIGNED_OR_ORDERED,
     problems=("bad-proof", "key-not-live", "key-in-effect", "challenge-gone", "already-answered", *_COUNTER),
@@ -220,7 +220,7 @@ COUNTER_CONSENTS: Final = Operation(
     "counterConsents",
     "柜台两名经办人为到场本人查询其密钥与有效授权；每次查询都记入账本",
     "Keys and live consents of the person before two officers at the counter; each look is an entry",
-    {200: (shapes.CounterConsents,)},
+    {200: (citizens.CounterConsents,)},
     body=bodies.Counter,
     problems=(*_COUNTER, "replayed-nonce"),
 )
@@ -228,21 +228,21 @@ OWN_KEYS: Final = Operation(
     "ownKeys",
     "查看本人登记过的密钥及生效时间",
     "Every key enrolled for oneself, and from when it acts; reading it is an entry too",
-    {200: (shapes.OwnKeys,)},
+    {200: (citizens.OwnKeys,)},
     problems=("key-not-live",),
 )
 OWN_REPORT: Final = Operation(
     "ownReport",
     "查看本人信用报告；查看本身也记入账本",
     "Everything held about oneself; reading it is an entry too",
-    {200: (shapes.OwnReport,)},
+    {200: (citizens.OwnReport,)},
     problems=("key-not-live",),
 )
 OWN_ACCESSES: Final = Operation(
     "ownAccesses",
     "查看谁在何时因何查询过本人，每条附存在证明",
     "Who looked, why and when, each entry with its inclusion proof",
-    {200: (shapes.Accesses,)},
+    {200: (citizens.Accesses,)},
     query={"after": Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,15}\Z", description="the last n seen")]},
     problems=("malformed-body", "key-not-live"),
 )
@@ -251,20 +251,20 @@ PUT_CONTACT: Final = Operation(
     "putContact",
     "登记接收通知的邮箱或手机号码；只告知有新消息，不含任何内容",
     "Where to be notified: e-mail or mobile number. A notice says that there is news, and nothing of it",
-    {200: (shapes.OwnContact,)},
+    {200: (citizens.OwnContact,)},
     body=ContactBody,
 )
 OWN_CONTACTS: Final = Operation(
     "ownContacts",
     "查看本人登记的联系方式",
     "Where one is notified",
-    {200: (shapes.OwnContacts,)},
+    {200: (citizens.OwnContacts,)},
 )
 DROP_CONTACTS: Final = Operation(
     "dropContacts",
     "删除本人登记的全部联系方式，不再接收通知",
     "Forget every address of one's own: no notices any more",
-    {200: (shapes.OwnContacts,)},
+    {200: (citizens.OwnContacts,)},
 )
 
 # --- the log ---
@@ -306,24 +306,26 @@ PROOF: Final = Operation(
     {200: (Text(TEXT, "存在证明", "tlog-proof@v1"),)},
     problems=("not-found", "not-yet-published"),
 )
-KEYS: Final = Operation("keys", "已公布的公钥", "The published keys", {200: (shapes.Keys,)})
+KEYS: Final = Operation("keys", "已公布的公钥", "The published keys", {200: (service.Keys,)})
 
 # --- the machine ---
 
 INDEX: Final = Operation(
     "index", "首页", "The front page", {200: (Text(HTML, "首页", "a page"),)}, records=False
 )
-HEALTH: Final = Operation("health", "进程在运行", "The process runs", {200: (shapes.Healthy,)}, records=False)
+HEALTH: Final = Operation(
+    "health", "进程在运行", "The process runs", {200: (service.Healthy,)}, records=False
+)
 READY: Final = Operation(
     "ready",
     "网关是否可以服务；否则说明原因代码",
     "Whether the gateway serves; else a code that says why not",
-    {200: (shapes.Ready,)},
+    {200: (service.Ready,)},
     problems=("not-ready",),
     records=False,
 )
 OPENAPI: Final = Operation(
-    "openapi", "本接口文档（OpenAPI 3.1）", "This document", {200: (shapes.ApiDocument,)}, records=False
+    "openapi", "本接口文档（OpenAPI 3.1）", "This document", {200: (service.ApiDocument,)}, records=False
 )
 DOCS: Final = Operation(
     "docs",

@@ -152,7 +152,7 @@ def _carry_records(tx: Transaction, shard: int, person: Subject) -> int:
     said = batches_of(replace(tx.house, shard=shard), tx.conn, [person.tag]).get(person.tag, {})
     if not is_whole(tx.house, said, held):
         raise EvidenceBroken("a person's records are not what the ledger says of them")
-    kept = [dict(row._mapping) for row in held]  # noqa: SLF001  SQLAlchemy's public name
+    kept = [row.as_dict() for row in held]
     restate(tx, person.subject, person.tag, kept, "recovery")
     return len(kept)
 

@@ -21,37 +21,25 @@ import sqlalchemy as sa
 
 from consent.policy import parse_policy
 from gateway import policies, rows
-from gateway.erasure.holds import close_again
-from gateway.erasure.order import erase_again
 from gateway.errors import EvidenceBroken, NotReady
 from gateway.heads import head_mac, require_own
 from gateway.institutions.published import public_key
-from gateway.keyring import LINK
-from gateway.people.subjects import Subject, tag_lookups
 from gateway.publishing import POLICY, publisher_of
-from gateway.query.quota import Asked, recount
-from gateway.records.holdings import batches_of, is_whole
-from gateway.records.restate import restate
-from gateway.records.store import revisions_of
 from gateway.recovery.effects import TABLES, Names, began, change_of, ended_key
-from gateway.tables import events, published_keys, queries, spent_certificates, subjects
+from gateway.recovery.onward import go_on
 from gateway.tables import policies as policy_rows
-from gateway.transaction import Transaction
-from keys.canonical import sha256_hex, unb64u
+from gateway.tables import published_keys, queries
+from keys.canonical import sha256_hex
 from keys.errors import BadSignature, KeysError
-from keys.instant import parse_instant
 from keys.rotation import Rotation, Statement, verify_rotation
 from ledger.bodies import (
     Answered,
-    CaseClosed,
     KeyRevoked,
     KeyRotated,
     PolicyChanged,
     QueryPending,
-    RecordErased,
-    SubjectEnrolled,
 )
-from ledger.entries import Leaf, format_leaf
+from ledger.entries import Leaf
 from ledger.errors import RolledBack
 from ledger.files import read_if_there
 from ledger.log import Head, lock_head
@@ -64,9 +52,6 @@ from ledger.tiles import TileDirectory
 
 if TYPE_CHECKING:
     from gateway.house import House
-
-LEAP = 1 << 20
-"""By so much the numbers of events go on, so that none that was told before is told again as another one."""
 
 HARMLESS = (
     "query.",
@@ -138,7 +123,7 @@ def recover(house: House, progress: Callable[[int], None] | None = None) -> Reco
             .values(size=newest.size, note=note)
         )
         _require_harmless(missing, newest.size)
-        index = _go_on(house, conn, after, missing, head.size)
+        index = go_on(house, conn, after, missing, head.size)
     void = Counter(VOID[leaf.type] for leaf in missing if leaf.type in VOID)
     return Recovered(head.size, size, index, void)
 
@@ -266,98 +251,3 @@ def _put_queries(conn: sa.Connection, missing: Iterable[Leaf]) -> None:
     ]
     if spent:
         conn.execute(insert_or_nothing(conn, queries, ("institution", "query")), spent)
-
-
-def _go_on(house: House, conn: sa.Connection, after: Head, missing: list[Leaf], since: int) -> int:
-    """What this gateway itself has to say: that it recovered, and what it holds of everybody concerned."""
-    policy = policies.load(conn, missing[-1].policy)
-    tx = Transaction(house, conn, after, max(house.clock(), after.at), policy)
-    for leaf in missing:
-        if isinstance(leaf.body, CaseClosed):
-            close_again(tx, leaf.body.case, leaf.index, leaf_hash(format_leaf(leaf)))
-    _spend_certificates(conn, missing)
-    entry = tx.append("log.recovered", {"since": since, "size": after.size})
-    _restate(tx, missing, since)
-    recount(
-        tx, [(asked, at) for leaf in missing if (asked := _asked(leaf)) for at in (parse_instant(leaf.at),)]
-    )
-    _leap(conn, house.origin, entry.index, tx.at)
-    tx.appender.flush()
-    return entry.index
-
-
-def _restate(tx: Transaction, missing: list[Leaf], since: int) -> None:
-    """Erase again what was erased, and state anew the records of everybody of whom the lost part spoke."""
-    concerned: dict[bytes, list[tuple[int, RecordErased]]] = {}
-    for leaf in missing:
-        if leaf.type.startswith("record.") and leaf.subject is not None:
-            erased = concerned.setdefault(unb64u(leaf.subject.tag), [])
-            if isinstance(leaf.body, RecordErased):
-                erased.append((leaf.index, leaf.body))
-    then = batches_of(tx.house, tx.conn, concerned, before=since)
-    for tag, erased in concerned.items():
-        person = _person(tx, tag)
-        if person is None:
-            continue  # all of this person came after the backup, and is void
-        held = revisions_of(tx.conn, person.subject)
-        if not is_whole(tx.house, then.get(tag, {}), held):
-            raise EvidenceBroken("a person's records in the backup are not what the ledger says of them")
-        kept: list[dict[str, Any]] | None = [dict(row._mapping) for row in held]  # noqa: SLF001  SQLAlchemy's public name
-        if erased:
-            kept = erase_again(tx, person, erased, tx.at)
-        if kept is not None:
-            restate(tx, person.subject, person.tag, kept, "recovery")
-
-
-def _person(tx: Transaction, tag: bytes) -> Subject | None:
-    """The subject of a tag, by its look-up alone: the keys of one who was erased may open no more."""
-    found = tag_lookups(tx.house.custody, tag).values()
-    wanted = sa.select(subjects.c.subject).where(subjects.c.tag_lookup.in_(found))
-    subject = tx.conn.scalar(wanted)
-    if subject is None:
-        return None
-    return Subject(subject, tag, tx.house.keyring.fresh(subject, LINK)[0], known=True)
-
-
-def _spend_certificates(conn: sa.Connection, missing: list[Leaf]) -> None:
-    """No certificate of a lost enrolment serves again: its key may have been revoked in the lost part."""
-    spent = [
-        {"sha256": bytes.fromhex(leaf.body.certificate_sha256)}
-        for leaf in missing
-        if isinstance(leaf.body, SubjectEnrolled)
-    ]
-    if spent:
-        conn.execute(insert_or_nothing(conn, spent_certificates, ("sha256",)), spent)
-
-
-def _asked(leaf: Leaf) -> Asked | None:
-    """What a leaf counts as, for quotas (`gateway.query.quota`)."""
-    body: Any = leaf.body
-    if leaf.by is None or leaf.by.institution is None or leaf.by.operator is None:
-        return None
-    counted = (
-        (isinstance(body, Answered) and body.statute is None)
-        or leaf.type in ("consent.requested", "query.pending", "query.redelivered")
-        or (leaf.type == "query.refused" and body.pending is None)
-    )
-    return Asked(leaf.by.institution, leaf.by.operator, getattr(body, "purpose", "")) if counted else None
-
-
-def _leap(conn: sa.Connection, origin: str, index: int, at: int) -> None:
-    """Have every institution's events go on far beyond what it may have been told, from this one on."""
-    last = sa.select(events.c.institution, sa.func.max(events.c.seq).label("seq")).group_by(
-        events.c.institution
-    )
-    told = [
-        {
-            "institution": row.institution,
-            "seq": row.seq + LEAP,
-            "kind": "recovered",
-            "name": origin,
-            "idx": index,
-            "at": at,
-        }
-        for row in conn.execute(last)
-    ]
-    if told:
-        conn.execute(events.insert(), told)

@@ -10,18 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
-from gateway import rows
-from gateway.copies import DESTROYED
-from gateway.errors import EvidenceBroken, NotReady
+from gateway.copies import kept_with
+from gateway.errors import NotReady
 from gateway.rotation.epoch import say_of_epoch
 from gateway.rotation.epochs import FIRST
 from gateway.rotation.keybag import Keybag
 from gateway.rotation.waiting import before
-from gateway.tables import custody_copies
 from keys.datakeys import epoch_key_name
-from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -64,35 +59,9 @@ def _require_unneeded(tx: Transaction, epoch: int) -> None:
     """Under the lock: no row, and no copy of custody, holds on to the epoch."""
     if waits := before(tx.conn, epoch + 1):
         raise NotReady(f"{waits} rows stand under epoch {epoch} yet: run `chengxin keys rotate epoch` first")
-    if held := copies_of(tx, epoch):
+    if held := kept_with(tx.house, tx.conn, epoch):
+        named = ", ".join(copy.copy for copy in held)
         raise NotReady(
-            f"the key of epoch {epoch} is in copies that are not attested as destroyed ({', '.join(held)}): "
+            f"the key of epoch {epoch} is in copies that are not attested as destroyed ({named}): "
             "destroy them and attest it with `chengxin keys copy-destroyed`"
         )
-
-
-def copies_of(tx: Transaction, epoch: int) -> list[str]:
-    """Ids of the copies of custody that hold the key of an epoch and are not attested as destroyed.
-
-    `EvidenceBroken` when a copy's row was changed, or is missing although a leaf speaks of it.
-    """
-    named = rows.about(custody_copies, "")
-    leaves = ledger_leaves.c
-    said = set(
-        tx.conn.scalars(
-            sa.select(leaves.about).where(
-                leaves.shard == tx.house.shard, leaves.type == "key.backup", leaves.about.like(f"{named}%")
-            )
-        )
-    )
-    copies = {name.removeprefix(named) for name in said}
-    found = rows.read_evident(tx.conn, custody_copies, "copy", copies, tx.house.shard)
-    if copies != {row["copy"] for row in found}:
-        raise EvidenceBroken("a copy of custody that the ledger speaks of is missing")
-    for row in found:
-        rows.require_evident(tx.house.custody, custody_copies, row)
-    return [
-        str(row["copy"])
-        for row in found
-        if row["state"] != DESTROYED and str(epoch) in str(row["epochs"]).split()
-    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +28,7 @@ KEYS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-class Provider:
+class Provider(ABC):
     """How to come by a custody in a directory; `close` closes all of them."""
 
     def __init__(self) -> None:
@@ -47,11 +48,11 @@ class Provider:
         self._made.append(custody)
         return custody
 
-    def _create(self, directory: Path, random: Random) -> Custody:
-        raise NotImplementedError
+    @abstractmethod
+    def _create(self, directory: Path, random: Random) -> Custody: ...
 
-    def _open(self, directory: Path) -> Custody:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self, directory: Path) -> Custody: ...
 
 
 class FileProvider(Provider):

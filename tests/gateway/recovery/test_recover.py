@@ -23,7 +23,8 @@ from gateway.institutions.register import reinstate, suspend
 from gateway.opening import open_house
 from gateway.publishing import publish
 from gateway.recovery.backup import Backup, take_backup
-from gateway.recovery.replay import LEAP, recover
+from gateway.recovery.onward import LEAP
+from gateway.recovery.replay import recover
 from gateway.recovery.restore import restore_backup
 from gateway.recovery.standing import Standing, standing_of
 from ledger.errors import HeadBehind
