@@ -48,7 +48,6 @@ def open_engine(url: str, password_file: Path | None = None, *, owner: bool = Fa
             url,
             pool_size=1 if owner else POOL,
             max_overflow=0 if owner else POOL,
-            pool_pre_ping=True,
             isolation_level="READ COMMITTED",
             connect_args=postgresql.connect_arguments(owner=owner),
         )

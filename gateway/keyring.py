@@ -8,8 +8,7 @@ caller's connection and never commit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -20,34 +19,34 @@ from keys.datakeys import DataKeyPlace, new_data_key, unwrap_data_key
 from keys.errors import KeysError
 from keys.fields import FieldKey
 from keys.signing import Random
+from ledger.exchange import run
+from ledger.fixed import Call, Row
+from ledger.sets import same
 
 SCHEMA = 1
 VERSION = 1
 LINK = "link"
 IDENTITY = "identity"
 
-ALL_OF = sa.select(data_keys).where(data_keys.c.subject == sa.bindparam("of"))
+ALL_OF = same(sa.select(data_keys).where(data_keys.c.subject == sa.bindparam("of")))
 OF_SUBJECT = sa.select(data_keys).where(
     data_keys.c.subject == sa.bindparam("of"), data_keys.c.klass.in_(sa.bindparam("klasses", expanding=True))
 )
 
 
-@dataclass(frozen=True, slots=True)
 class DataKey:
     """One opened data key: seals and opens the fields of its subject and class."""
 
-    subject: bytes
-    key: bytes = field(repr=False)
-    version: int
-    random: Random
-    _fields: FieldKey = field(init=False, repr=False, compare=False)
+    __slots__ = ("_fields", "_random", "version")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_fields", FieldKey(self.key, self.version, self.subject, SCHEMA))
+    def __init__(self, subject: bytes, key: bytes, version: int, random: Random) -> None:
+        self.version = version
+        self._random = random
+        self._fields = FieldKey(key, version, subject, SCHEMA)
 
     def seal(self, table: str, column: str, row: bytes, plaintext: bytes) -> bytes:
         """Encrypt one field, bound to table, column, row and subject."""
-        return self._fields.seal(table, column, row, plaintext, self.random)
+        return self._fields.seal(table, column, row, plaintext, self._random)
 
     def open(self, table: str, column: str, row: bytes, blob: bytes) -> bytes:
         """Decrypt one field; `EvidenceBroken` when it is damaged or stands in another place."""
@@ -57,9 +56,10 @@ class DataKey:
             raise EvidenceBroken("a stored field does not open in its place") from error
 
 
-def wrapped_of(conn: sa.Connection, subject: bytes) -> dict[str, sa.Row[Any]]:
+def wrapped_of(conn: sa.Connection, subject: bytes) -> dict[str, Row]:
     """The wrapped data keys of one subject, by class."""
-    return {row.klass: row for row in conn.execute(ALL_OF, {"of": subject})}
+    [rows] = run(conn, [Call(ALL_OF, {"of": subject})])
+    return {row.klass: row for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

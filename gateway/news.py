@@ -13,8 +13,11 @@ import sqlalchemy as sa
 from gateway.errors import EvidenceBroken
 from ledger.entries import Leaf, parse_leaf
 from ledger.errors import HeadBehind, MalformedLeaf
+from ledger.exchange import run
+from ledger.fixed import Call
 from ledger.log import Head
 from ledger.merkle import leaf_hash
+from ledger.sets import both
 from ledger.tables import ledger_leaves
 
 FEW = 4_096
@@ -29,14 +32,13 @@ _COLUMNS = sa.select(ledger_leaves.c.idx, ledger_leaves.c.leaf, ledger_leaves.c.
     ledger_leaves.c.idx
 )
 _OURS = ledger_leaves.c.shard == sa.bindparam("of")
-_ENDS = _COLUMNS.where(_OURS, ledger_leaves.c.idx.in_(sa.bindparam("ends", expanding=True)))
-_RANGE = _COLUMNS.where(
-    _OURS,
-    ledger_leaves.c.idx >= sa.bindparam("first"),
-    sa.or_(
-        ledger_leaves.c.idx.in_(sa.bindparam("ends", expanding=True)),
-        ledger_leaves.c.type.in_(WATCHED),
-    ),
+_ENDS = both(lambda among: _COLUMNS.where(_OURS, among(ledger_leaves.c.idx, "ends")))
+_RANGE = both(
+    lambda among: _COLUMNS.where(
+        _OURS,
+        ledger_leaves.c.idx >= sa.bindparam("first"),
+        sa.or_(among(ledger_leaves.c.idx, "ends"), *(ledger_leaves.c.type == kind for kind in WATCHED)),
+    )
 )
 
 
@@ -71,8 +73,7 @@ def news_since(conn: sa.Connection, shard: int, seen: Head | None, head: Head) -
         raise HeadBehind(f"the log has {head.size} leaves, or others, and this process has seen {kept + 1}")
     few = seen is not None and last - kept <= FEW
     ends = {"of": shard, "ends": [kept, last]}
-    found = conn.execute(_RANGE, ends | {"first": kept}) if few else conn.execute(_ENDS, ends)
-    rows = found.all()
+    [rows] = run(conn, [Call(_RANGE, ends | {"first": kept}) if few else Call(_ENDS, ends)])
     leaves = {row.idx: row.leaf for row in rows}
     if seen is not None and seen.size and not _is(leaves.get(kept), seen):
         raise HeadBehind("a leaf that this process has seen is another now: the log was put back")

@@ -8,6 +8,9 @@ answers its COMMIT with a ROLLBACK and no error (https://www.postgresql.org/docs
 
 from __future__ import annotations
 
+import select
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +22,11 @@ from sqlalchemy import event
 
 from gateway.errors import LedgerUnavailable, NotReady
 from keys.custody.storage import read_file
-from ledger.arrays import Packed, PackedDumper
 
 LEAST_VERSION: Final = 150_000
 _MAX_PASSWORD_BYTES: Final = 1_024
+_ASK_AFTER_S: Final = 5.0
+_USED: Final = "chengxin_used"
 _SESSION: Final = {
     # Longer than any wait for the head's lock may be, shorter than a client's patience.
     "lock_timeout": "30s",
@@ -32,8 +36,16 @@ _SESSION: Final = {
     "search_path": "public,pg_temp",  # pg_temp last: a temporary table never stands in for one of ours
     "timezone": "UTC",
     "synchronous_commit": "on",
+    # A plan that was made while the tables were small serves on when they are large: row by row, by an index,
+    # wherever there is one. No statement of ours runs long enough for the compiler.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
 }
-_OWNERS: Final = {"statement_timeout": "0", "lock_timeout": "60s"}  # a migration may take its time
+_OWNERS: Final = {"statement_timeout": "0", "lock_timeout": "60s"} | dict.fromkeys(
+    ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "on"
+)  # a migration may take its time
 
 log = structlog.get_logger(__name__)
 
@@ -69,13 +81,38 @@ def prepare(engine: sa.Engine, password_file: Path | None) -> None:
         def _give_password(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
             parameters["password"] = read_password(password_file)
 
-    event.listen(engine, "connect", _send_binary)
+    event.listen(engine, "connect", _leave_preparing)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_require_alive, engine.dialect))
     event.listen(engine, "commit", require_sound)
 
 
-def _send_binary(connection: Any, _record: object) -> None:
-    """Arrays travel in binary too, and are made by us."""
-    connection.adapters.register_dumper(Packed, PackedDumper)
+def _leave_preparing(connection: Any, _record: object) -> None:
+    """What is prepared is ours (`ledger.exchange`): the driver would drop it with its own at a rollback."""
+    connection.prepare_threshold = None
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _require_alive(dialect: Any, connection: Any, record: Any, _proxy: object) -> None:
+    """Have the pool connect anew when the server is gone.
+
+    A server that ends a connection says so, and says nothing else on one that rests. One that fell silent is
+    asked, when the connection has rested for a while.
+    """
+    used = record.info.get(_USED)
+    if used is None:  # just connected
+        return
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    if time.monotonic() - used < _ASK_AFTER_S and not said.poll(0):
+        return
+    try:
+        dialect.do_ping(connection)
+    except psycopg.Error as error:
+        raise sa.exc.InvalidatePoolError from error
 
 
 def read_password(path: Path) -> str:

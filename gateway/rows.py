@@ -9,7 +9,7 @@ fails because a later leaf stands.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from gateway.errors import EvidenceBroken
 from keys.custody import Custody
 from keys.fields import length_prefixed
-from ledger.sets import Both, both
+from ledger.exchange import Reading, alone
+from ledger.fixed import Both, Call
+from ledger.sets import both
 from ledger.tables import ledger_leaves
 
 ROW_KEY = "rows-1"
@@ -62,8 +64,15 @@ def read_evident(
 
     Each comes with `leaf_hash` of the leaf it names and `latest`, the index of the newest leaf about it.
     """
-    found = conn.execute(_select(table, column, shard).on(conn), {"wanted": sorted(set(values))})
-    return [dict(row) for row in found.mappings().all()]
+    return alone(conn, reading_evident(table, column, values, shard))
+
+
+def reading_evident(
+    table: sa.Table, column: str, values: Iterable[Any], shard: int
+) -> Reading[list[dict[str, Any]]]:
+    """The same as a reading, to be read with others."""
+    found = yield Call(_select(table, column, shard), {"wanted": sorted(set(values))})
+    return [row.as_dict() for row in found]
 
 
 def read_named(
@@ -102,13 +111,13 @@ def _select(table: sa.Table, column: str, shard: int) -> Both:
         .scalar_subquery()
     )
     changed = table.c.changed_index
+    leaf_hash = (
+        sa.select(leaf.c.leaf_hash).where(leaf.c.shard == shard, leaf.c.idx == changed).scalar_subquery()
+    )
     # A row of an earlier log, which was given up, stays with it: nothing here speaks of it.
     ours = table.c.shard >= shard if "shard" in table.c else sa.true()
     rows = (
-        sa.select(table, leaf.c.leaf_hash.label("leaf_hash"), latest.label("latest"))
-        .select_from(table.outerjoin(leaf, sa.and_(leaf.c.shard == shard, leaf.c.idx == changed)))
-        .where(ours)
-        .order_by(changed)
+        sa.select(table, leaf_hash.label("leaf_hash"), latest.label("latest")).where(ours).order_by(changed)
     )
     return both(lambda among: rows.where(among(table.c[column], "wanted")))
 
@@ -146,9 +155,8 @@ def _encode(table: sa.Table, row: Mapping[str, Any], leaf_hash: bytes) -> bytes:
 @cache
 def _columns(table: sa.Table) -> tuple[bytes, tuple[str, ...], tuple[tuple[str, bytes], ...]]:
     """The table's name; its columns but for the MAC; those that came later, with their names as bytes."""
-    names = [column.name for column in table.columns if column.name != "mac"]
     later = [column.name for column in table.columns if column.info.get("later")]
-    first = tuple(name for name in names if name not in later)
+    first = tuple(name for name in _names(table) if name not in later)
     return table.name.encode(), first, tuple((name, name.encode()) for name in later)
 
 
@@ -168,5 +176,10 @@ def _bytes(value: object) -> bytes:
 
 def columns_of(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
     """Only the table's own columns of a row that `read_evident` read, without its MAC."""
-    names: Sequence[str] = [column.name for column in table.columns if column.name != "mac"]
-    return {name: row[name] for name in names}
+    return {name: row[name] for name in _names(table)}
+
+
+@cache
+def _names(table: sa.Table) -> tuple[str, ...]:
+    """The table's columns but for the MAC."""
+    return tuple(column.name for column in table.columns if column.name != "mac")

@@ -7,10 +7,10 @@ rows that depend on it and the nonces it spends commit together or not at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import sqlalchemy as sa
 
 from consent.policy import PolicyBundle, policy_hash
@@ -22,10 +22,11 @@ from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
 from keys.instant import parse_instant
-from ledger import sets
 from ledger.entries import parse_leaf
+from ledger.exchange import Reading, alone, run
+from ledger.fixed import Call
 from ledger.log import Appender, Draft, Entry, Head
-from ledger.sets import both
+from ledger.sets import both, pairs, to_insert
 from ledger.tables import ledger_leaves
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ SPENT = both(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Nonce:
+class Nonce(msgspec.Struct, frozen=True):
     """The nonce of one signed request and the instant (ms) after which the request is stale anyway."""
 
     key: str
@@ -125,25 +125,25 @@ class Transaction:
 
     def spend(self, nonces: Sequence[Nonce]) -> list[bool]:
         """Spend the nonces of signed requests, all in two statements; aligned, True where it was fresh."""
-        fresh = self.are_fresh(nonces)
-        self.keep([nonce for nonce, first in zip(nonces, fresh, strict=True) if first])
+        fresh = alone(self.conn, self.are_fresh(nonces))
+        run(self.conn, self.to_keep([nonce for nonce, first in zip(nonces, fresh, strict=True) if first]))
         return fresh
 
-    def are_fresh(self, nonces: Sequence[Nonce]) -> list[bool]:
-        """Aligned with `nonces`: True where one was never seen and is not stale. `keep` then spends it."""
-        pairs = [(nonce.key, nonce.nonce) for nonce in nonces]
-        found = self.conn.execute(SPENT.on(self.conn), sets.pairs(self.conn, "spent", pairs))
+    def are_fresh(self, nonces: Sequence[Nonce]) -> Reading[list[bool]]:
+        """Aligned with `nonces`: True where one was never seen and is not stale. `to_keep` then spends it."""
+        named = [(nonce.key, nonce.nonce) for nonce in nonces]
+        found = yield Call(SPENT, pairs(self.conn, "spent", named))
         known = {(row.key, row.nonce) for row in found}
         fresh = []
-        for nonce, pair in zip(nonces, pairs, strict=True):
+        for nonce, pair in zip(nonces, named, strict=True):
             fresh.append(pair not in known and self.at <= nonce.expires)
             known.add(pair)
         return fresh
 
-    def keep(self, nonces: Sequence[Nonce]) -> None:
-        """Remember that these were spent."""
+    def to_keep(self, nonces: Sequence[Nonce]) -> list[Call]:
+        """What remembers that these were spent."""
         spent = [{"key": one.key, "nonce": one.nonce, "expires": one.expires} for one in nonces]
-        sets.insert_rows(self.conn, request_nonces, spent)
+        return to_insert(self.conn, request_nonces, spent)
 
     def _seal(self, details: bytes, salt: bytes) -> tuple[str, bytes]:
         """Seal a leaf's details for the appender: the id of the sealing key, and the blob."""

@@ -1,19 +1,18 @@
-"""Lists of values as PostgreSQL's binary arrays, made in one go: the driver would look at each value anew.
+"""Values, and lists of them as arrays, in PostgreSQL's binary form: the driver would look at each anew.
 
-Invariant: the bytes are those of `array_recv` in the server's source (src/backend/utils/adt/arrayfuncs.c),
-one dimension from 1, each element behind its length; null is the length -1. The element's type is the
-column's, said by the cast in the statement, never guessed from a value.
+Invariant: the bytes of an array are those of `array_recv` in the server's source
+(src/backend/utils/adt/arrayfuncs.c), one dimension from 1, each element behind its length; null is the length
+-1. The type is the column's, said by the cast in the statement, never guessed from a value.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 from sqlalchemy.types import UserDefinedType
 
 _HEAD: Final = struct.Struct(">iiIii").pack
@@ -22,20 +21,6 @@ _LENGTH: Final = struct.Struct(">i").pack
 _INT4: Final = struct.Struct(">ii").pack
 _INT8: Final = struct.Struct(">iq").pack
 _NULL: Final = _LENGTH(-1)
-
-
-class Packed(bytes):
-    """A binary array, ready to be sent."""
-
-
-class PackedDumper(Dumper):
-    """Hands a `Packed` on as it is; its type is that of the cast around the parameter."""
-
-    format = Format.BINARY
-
-    def dump(self, obj: Packed) -> bytes:
-        """The bytes themselves."""
-        return obj
 
 
 def _bytes(value: bytes) -> bytes:
@@ -54,13 +39,22 @@ def _int8(value: int) -> bytes:
     return _INT8(8, value)
 
 
-_KINDS: Final[tuple[tuple[type[Any], str, int, Callable[[Any], bytes]], ...]] = (
-    (sa.LargeBinary, "BYTEA[]", 17, _bytes),
-    (sa.Text, "TEXT[]", 25, _text),
-    (sa.BigInteger, "BIGINT[]", 20, _int8),
-    (sa.Integer, "INTEGER[]", 23, _int4),
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a column's value is written; its array's name, its OID (pg_type.dat), how it is written in one."""
+
+    value: Callable[[Any], bytes]
+    array: str
+    oid: int
+    element: Callable[[Any], bytes]
+
+
+_KINDS: Final[tuple[tuple[type[Any], _Kind], ...]] = (
+    (sa.LargeBinary, _Kind(bytes, "BYTEA[]", 17, _bytes)),
+    (sa.String, _Kind(str.encode, "TEXT[]", 25, _text)),
+    (sa.BigInteger, _Kind(struct.Struct(">q").pack, "BIGINT[]", 20, _int8)),
+    (sa.Integer, _Kind(struct.Struct(">i").pack, "INTEGER[]", 23, _int4)),
 )
-"""Of a column, the array's name, its elements' OID (pg_type.dat) and how one is written."""
 
 
 class ArrayOf(UserDefinedType[Sequence[Any]]):
@@ -76,23 +70,28 @@ class ArrayOf(UserDefinedType[Sequence[Any]]):
         """As SQL has it."""
         return self.name
 
-    def bind_processor(self, _dialect: sa.Dialect) -> Any:
+    def pack(self, values: Sequence[Any]) -> bytes:
         """From a list to its bytes."""
-        oid, element = self.oid, self.element
-
-        def pack(values: Sequence[Any]) -> Packed:
-            if not values:
-                return Packed(_NOTHING(0, 0, oid))
-            nulls = None in values
-            parts = [_NULL if value is None else element(value) for value in values]
-            return Packed(_HEAD(1, nulls, oid, len(values), 1) + b"".join(parts))
-
-        return pack
+        if not values:
+            return _NOTHING(0, 0, self.oid)
+        element, nulls = self.element, None in values
+        parts = [_NULL if value is None else element(value) for value in values]
+        return _HEAD(1, nulls, self.oid, len(values), 1) + b"".join(parts)
 
 
 def array_of(column: sa.ColumnElement[Any]) -> ArrayOf:
     """The type for lists of this column's values."""
-    for kind, name, oid, element in _KINDS:
-        if isinstance(column.type, kind):
-            return ArrayOf(name, oid, element)
-    raise TypeError(f"no array of {column.type!r}")
+    kind = _kind(column.type)
+    return ArrayOf(kind.array, kind.oid, kind.element)
+
+
+def binary_of(type_: Any) -> Callable[[Any], bytes]:
+    """How a value of a parameter of this type is written: a column's type, or `ArrayOf` one."""
+    return type_.pack if isinstance(type_, ArrayOf) else _kind(type_).value
+
+
+def _kind(type_: Any) -> _Kind:
+    for of, kind in _KINDS:
+        if isinstance(type_, of):
+            return kind
+    raise TypeError(f"no binary form for {type_!r}")

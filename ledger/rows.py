@@ -15,17 +15,21 @@ from sqlalchemy import Connection, Insert, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.errors import LogBusy
+from ledger.exchange import run
+from ledger.fixed import Call
 from ledger.merkle import HASH_SIZE
+from ledger.sets import same
 from ledger.tables import ledger_head, ledger_leaves
 
 NO_HASH: Final = bytes(HASH_SIZE)
 _LEAVES_PER_READ: Final = 1_024
 
 # Built once: building a statement costs more than running it.
-_HEAD: Final = select(ledger_head.c.size, ledger_head.c.leaf_hash, ledger_head.c.at, ledger_head.c.mac).where(
-    ledger_head.c.shard == bindparam("of_shard")
-)
-_LOCKED_HEAD: Final = _HEAD.with_for_update()
+_OF_HEAD: Final = select(
+    ledger_head.c.size, ledger_head.c.leaf_hash, ledger_head.c.at, ledger_head.c.mac
+).where(ledger_head.c.shard == bindparam("of_shard"))
+_HEAD: Final = same(_OF_HEAD)
+_LOCKED_HEAD: Final = same(_OF_HEAD.with_for_update())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,10 @@ def read_head(conn: Connection, shard: int) -> Head:
 
 
 def _head(conn: Connection, shard: int, *, lock: bool) -> Head:
-    row = conn.execute(_LOCKED_HEAD if lock else _HEAD, {"of_shard": shard}).one_or_none()
-    if row is None:
+    [rows] = run(conn, [Call(_LOCKED_HEAD if lock else _HEAD, {"of_shard": shard})])
+    if not rows:
         raise LogBusy("the log has not been opened")
-    return Head(row.size, bytes(row.leaf_hash), row.at, row.mac)
+    return Head(*rows[0])
 
 
 def read_leaf(conn: Connection, shard: int, index: int) -> bytes | None:
@@ -103,13 +107,6 @@ def _as_stored(leaf: bytes | str) -> bytes:
 def upsert(conn: Connection, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Insert:
     """INSERT ... ON CONFLICT (key) DO UPDATE of the columns given, in the dialect of the connection."""
     return _upsert(conn.dialect.name, table, key, columns)
-
-
-def insert_or_add(conn: Connection, table: Table, key: tuple[str, ...], column: str) -> Insert:
-    """INSERT ... ON CONFLICT (key) DO UPDATE that adds the given `column` to the stored one."""
-    statement = _insert(conn.dialect.name, table)
-    total = {column: table.c[column] + statement.excluded[column]}
-    return statement.on_conflict_do_update(index_elements=key, set_=total)
 
 
 def insert_or_nothing(conn: Connection, table: Table, key: tuple[str, ...]) -> Insert:

@@ -1,23 +1,23 @@
 """Statements over sets, in the words of each engine: what a batch reads or writes in one round trip.
 
 Invariant: on PostgreSQL values travel as arrays, so that a statement's text does not depend on how many there
-are and the server plans it once. SQLite has no arrays: there values are spelt out, and rows are written one
+are and the server plans it once: arrays that are looked for are hidden from the planner in a sub-select, else
+it would make a new plan for each. SQLite has no arrays: there values are spelt out, and rows are written one
 after another inside one call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.arrays import array_of
-
-POSTGRESQL: Final = "postgresql"
+from ledger.exchange import run
+from ledger.fixed import POSTGRESQL, Both, Call
 
 Among: TypeAlias = Callable[[Any, str], sa.ColumnElement[bool]]
 """`among(column, name)`: the value is one of the list `name`; with a pair of columns, one of its `pairs`."""
@@ -25,84 +25,101 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows to write: all have the same columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
-    """One statement, as each engine has it. Built once: building one costs more than running it."""
-
-    sqlite: Any
-    postgresql: Any
-
-    def on(self, conn: sa.Connection) -> Any:
-        """The statement for this connection."""
-        return self.postgresql if conn.dialect.name == POSTGRESQL else self.sqlite
-
-
 def both(build: Callable[[Among], Any]) -> Both:
     """Build a statement that asks whether values are `among` others, once for each engine."""
     return Both(build(_spelt_out), build(_in_array))
 
 
+def same(statement: Any) -> Both:
+    """A statement that is the same on each engine."""
+    return Both(statement, statement)
+
+
 def pairs(conn: sa.Connection, name: str, wanted: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """The parameters of `among((a, b), name)`: tuples of one length, at least one."""
+    """The parameters of `among((a, b), name)`: tuples of one length."""
     if conn.dialect.name != POSTGRESQL:
-        return {name: list(wanted)}
+        return {name: wanted}
     columns = zip(*wanted, strict=True)
-    return {f"{name}_{place}": list(column) for place, column in enumerate(columns, 1)}
+    return {f"{name}_{place}": column for place, column in enumerate(columns, 1)}
 
 
 def insert_rows(conn: sa.Connection, table: sa.Table, rows: Rows) -> None:
     """INSERT these rows."""
-    _write(conn, _insert, table, rows)
+    run(conn, to_insert(conn, table, rows))
 
 
-def upsert_rows(
+def to_insert(conn: sa.Connection, table: sa.Table, rows: Rows) -> list[Call]:
+    """What INSERTs these rows; no call where there is none."""
+    return _to_write(conn, _insert, table, rows)
+
+
+def to_upsert(
     conn: sa.Connection, table: sa.Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Rows
-) -> None:
-    """INSERT these rows; where one with this key stands, set its `columns`. No key stands in `rows` twice."""
-    _write(conn, _insert, table, rows, key, columns)
+) -> list[Call]:
+    """What INSERTs these rows, or sets these `columns` where the key stands. No key is in `rows` twice."""
+    return _to_write(conn, _upsert, table, rows, key, columns)
 
 
-def update_rows(conn: sa.Connection, table: sa.Table, key: str, rows: Rows) -> None:
-    """Set the other columns of the rows that have these keys. No key stands in `rows` twice."""
-    _write(conn, _update, table, rows, key)
+def to_add(conn: sa.Connection, table: sa.Table, key: tuple[str, ...], column: str, rows: Rows) -> list[Call]:
+    """What INSERTs these rows, or adds to `column` where the key stands. No key is in `rows` twice."""
+    return _to_write(conn, _insert_or_add, table, rows, key, column)
 
 
-def _write(conn: sa.Connection, build: Callable[..., Any], table: sa.Table, rows: Rows, *how: Any) -> None:
+def to_update(conn: sa.Connection, table: sa.Table, key: str, rows: Rows) -> list[Call]:
+    """What sets the other columns of the rows that have these keys. No key is in `rows` twice."""
+    return _to_write(conn, _update, table, rows, key)
+
+
+def _to_write(
+    conn: sa.Connection, build: Callable[..., Both], table: sa.Table, rows: Rows, *how: Any
+) -> list[Call]:
     if not rows:
-        return
+        return []
     names = tuple(rows[0])
-    statement = build(conn.dialect.name, table, names, *how)
+    statement = build(table, names, *how)
     if conn.dialect.name == POSTGRESQL:
-        conn.execute(statement, {_given(name): [row[name] for row in rows] for name in names})
-    else:
-        conn.execute(statement, [{_given(name): row[name] for name in names} for row in rows])
+        return [Call(statement, {_given(name): [row[name] for row in rows] for name in names})]
+    return [Call(statement, rows=[{_given(name): row[name] for name in names} for row in rows])]
 
 
 @cache
-def _insert(
-    dialect: str,
-    table: sa.Table,
-    names: tuple[str, ...],
-    key: tuple[str, ...] = (),
-    columns: tuple[str, ...] = (),
-) -> Any:
-    if dialect == POSTGRESQL:
-        statement: Any = postgresql.insert(table).from_select(names, sa.select(*_unnested(table, names).c))
-    else:
-        statement = sqlite.insert(table).values({name: sa.bindparam(_given(name)) for name in names})
-    if not columns:
-        return statement
-    assigned = {name: statement.excluded[name] for name in columns}
-    return statement.on_conflict_do_update(index_elements=key, set_=assigned)
+def _insert(table: sa.Table, names: tuple[str, ...]) -> Both:
+    return Both(*_inserts(table, names))
 
 
 @cache
-def _update(dialect: str, table: sa.Table, names: tuple[str, ...], key: str) -> Any:
-    given: Any = {name: sa.bindparam(_given(name)) for name in names}
-    if dialect == POSTGRESQL:
-        given = _unnested(table, names).c
-    values = {name: given[name] for name in names if name != key}
-    return sa.update(table).where(table.c[key] == given[key]).values(values)
+def _upsert(table: sa.Table, names: tuple[str, ...], key: tuple[str, ...], columns: tuple[str, ...]) -> Both:
+    def upsert(statement: Any) -> Any:
+        assigned = {name: statement.excluded[name] for name in columns}
+        return statement.on_conflict_do_update(index_elements=key, set_=assigned)
+
+    return Both(*map(upsert, _inserts(table, names)))
+
+
+@cache
+def _insert_or_add(table: sa.Table, names: tuple[str, ...], key: tuple[str, ...], column: str) -> Both:
+    def add(statement: Any) -> Any:
+        total = {column: table.c[column] + statement.excluded[column]}
+        return statement.on_conflict_do_update(index_elements=key, set_=total)
+
+    return Both(*map(add, _inserts(table, names)))
+
+
+def _inserts(table: sa.Table, names: tuple[str, ...]) -> tuple[Any, Any]:
+    """SQLite's and PostgreSQL's."""
+    spelt = sqlite.insert(table).values({name: sa.bindparam(_given(name)) for name in names})
+    return spelt, postgresql.insert(table).from_select(names, sa.select(*_unnested(table, names).c))
+
+
+@cache
+def _update(table: sa.Table, names: tuple[str, ...], key: str) -> Both:
+    def update(given: Any) -> Any:
+        values = {name: given[name] for name in names if name != key}
+        return sa.update(table).where(table.c[key] == given[key]).values(values)
+
+    return Both(
+        update({name: sa.bindparam(_given(name)) for name in names}), update(_unnested(table, names).c)
+    )
 
 
 def _unnested(table: sa.Table, names: tuple[str, ...]) -> Any:
@@ -120,6 +137,12 @@ def _array(column: Any, name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=array_of(column))
 
 
+def _hidden(column: Any, name: str) -> Any:
+    """An array whose values, and so whose length, the planner does not see."""
+    array = _array(column, name)
+    return sa.cast(sa.select(array).scalar_subquery(), array.type)
+
+
 def _spelt_out(column: Any, name: str) -> sa.ColumnElement[bool]:
     """SQLite's: IN with as many values as there are."""
     left = sa.tuple_(*column) if isinstance(column, tuple) else column
@@ -130,10 +153,10 @@ def _spelt_out(column: Any, name: str) -> sa.ColumnElement[bool]:
 def _in_array(column: Any, name: str) -> sa.ColumnElement[bool]:
     """PostgreSQL's: = ANY of an array, or a pair among those that arrays unnest to."""
     if not isinstance(column, tuple):
-        held: sa.ColumnElement[bool] = column == sa.any_(_array(column, name))
+        held: sa.ColumnElement[bool] = column == sa.any_(_hidden(column, name))
         return held
     places = [f"{name}_{place}" for place in range(1, len(column) + 1)]
-    arrays = [_array(part, place) for place, part in zip(places, column, strict=True)]
+    arrays = [_hidden(part, place) for place, part in zip(places, column, strict=True)]
     wanted = sa.func.unnest(*arrays).table_valued(*places).render_derived()
     found: sa.ColumnElement[bool] = sa.tuple_(*column).in_(sa.select(*wanted.c))
     return found

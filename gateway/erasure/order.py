@@ -22,7 +22,7 @@ from gateway.erasure.leaving import Left, require_settled, take_leave
 from gateway.erasure.refused import ErasureRefused
 from gateway.errors import EvidenceBroken
 from gateway.ids import new_uuid
-from gateway.keyring import IDENTITY, LINK
+from gateway.keyring import ALL_OF, IDENTITY, LINK
 from gateway.people.subjects import Subject, find_by_id, find_by_number
 from gateway.records.classes import retention_class
 from gateway.records.holdings import batches_of, is_whole
@@ -32,12 +32,14 @@ from gateway.records.store import revisions_of
 from gateway.rotation.keybag import data_name
 from gateway.tables import data_keys, erasures, records
 from ledger.bodies import RecordErased
+from ledger.exchange import run
+from ledger.fixed import Call, Row
 
 if TYPE_CHECKING:
     from gateway.house import House
     from gateway.transaction import Transaction
 
-Goes = Callable[[sa.Row[Any]], bool]
+Goes = Callable[[Row], bool]
 """Whether a stored record is to be erased."""
 
 
@@ -133,7 +135,7 @@ def _destroy_all(tx: Transaction, subject: Subject) -> Left:
 
 
 def _destroy(
-    tx: Transaction, subject: Subject, held: Sequence[sa.Row[Any]], going: Sequence[sa.Row[Any]]
+    tx: Transaction, subject: Subject, held: Sequence[Row], going: Sequence[Row]
 ) -> tuple[list[dict[str, Any]], Left]:
     """Destroy the keys of what goes; the rows of what stays, under new keys where a class was parted."""
     classes = {row.klass for row in going}
@@ -147,7 +149,7 @@ def _destroy(
     return anew, Left((), tuple(_named(keys.values())))
 
 
-def whole_revisions(tx: Transaction, subject: Subject) -> list[sa.Row[Any]]:
+def whole_revisions(tx: Transaction, subject: Subject) -> list[Row]:
     """All that is held of a person. `EvidenceBroken` when it is not what the ledger speaks of."""
     held = revisions_of(tx.conn, subject.subject)
     said = batches_of(tx.house, tx.conn, [subject.tag])
@@ -212,8 +214,9 @@ def _keep(tx: Transaction, subject: Subject, erased: Erased, ground: str, left: 
     tx.conn.execute(erasures.insert(), row)
 
 
-def _keys_of(tx: Transaction, subject: Subject) -> list[sa.Row[Any]]:
-    return list(tx.conn.execute(sa.select(data_keys).where(data_keys.c.subject == subject.subject)))
+def _keys_of(tx: Transaction, subject: Subject) -> list[Row]:
+    [rows] = run(tx.conn, [Call(ALL_OF, {"of": subject.subject})])
+    return rows
 
 
 def _drop_key(tx: Transaction, subject: bytes, klass: str, version: int) -> None:
@@ -221,5 +224,5 @@ def _drop_key(tx: Transaction, subject: bytes, klass: str, version: int) -> None
     tx.conn.execute(sa.delete(data_keys).where(*mine))
 
 
-def _named(keys: Iterable[sa.Row[Any]]) -> list[str]:
+def _named(keys: Iterable[Row]) -> list[str]:
     return [data_name(row.subject, row.klass, row.version) for row in keys]

@@ -25,6 +25,8 @@ from gateway.sealing import Regulator
 from gateway.tables import published_keys
 from keys.canonical import canonical, parse_canonical, unb64u
 from keys.signing import Jwk, PublicKey, parse_public_jwk, thumbprint
+from ledger.exchange import Reading, alone
+from ledger.fixed import Call
 from ledger.log import Entry
 from ledger.sets import Among, both
 from ledger.tables import ledger_leaves
@@ -92,7 +94,7 @@ def listed(house: House, conn: sa.Connection, *uses: str) -> list[Mapping[str, A
     found = rows.read_evident(conn, published_keys, "use", {*wanted} - {ENCRYPTION}, house.shard)
     if ENCRYPTION in wanted:
         holders = conn.scalars(sa.select(published_keys.c.holder).where(published_keys.c.use == ENCRYPTION))
-        found += _newest(conn, {*holders}, house.shard)
+        found += alone(conn, _newest({*holders}, house.shard))
     for row in found:
         if row["kid"] is None:
             raise EvidenceBroken("a published key that the ledger speaks of is gone")
@@ -113,8 +115,13 @@ def encryption_keys_of(tx: Transaction, institutions: Iterable[str]) -> dict[str
     An institution that never registered one is absent. One whose row is not what the ledger says of it has
     `UNUSABLE`, which nothing can be encrypted to, and an alert is raised.
     """
+    return alone(tx.conn, reading_encryption_keys(tx, institutions))
+
+
+def reading_encryption_keys(tx: Transaction, institutions: Iterable[str]) -> Reading[dict[str, Jwk]]:
+    """The same as a reading, to be read with others."""
     found: dict[str, Jwk] = {}
-    for row in _newest(tx.conn, institutions, tx.house.shard):
+    for row in (yield from _newest(institutions, tx.house.shard)):
         evident = row["kid"] is not None and rows.is_evident(tx.house.custody, published_keys, row)
         holder = str(row["about"]).removeprefix(_about(""))
         if evident and row["holder"] == holder:
@@ -131,12 +138,11 @@ def _about(holder: str) -> str:
     return rows.about(published_keys, f"{ENCRYPTION}:{holder}")
 
 
-def _newest(conn: sa.Connection, holders: Iterable[str], shard: int) -> list[dict[str, Any]]:
+def _newest(holders: Iterable[str], shard: int) -> Reading[list[dict[str, Any]]]:
     """The newest leaf about each holder's encryption key and the row that it wrote, nulls if that is gone."""
-    found = conn.execute(
-        _NEWEST.on(conn), {"shard": shard, "names": sorted({_about(holder) for holder in holders})}
-    )
-    return [dict(row) for row in found.mappings()]
+    names = sorted({_about(holder) for holder in holders})
+    found = yield Call(_NEWEST, {"shard": shard, "names": names})
+    return [row.as_dict() for row in found]
 
 
 def _newest_statement(among: Among) -> sa.Select[Any]:

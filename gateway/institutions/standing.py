@@ -6,7 +6,7 @@ absent, which refuses, and raises an alert.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from gateway import metrics, rows
 from gateway.errors import Rejected
 from gateway.tables import institutions, operators
 from gateway.transaction import Transaction
+from ledger.exchange import Reading, alone
 
 if TYPE_CHECKING:
     from gateway.query.request import Signer
@@ -26,8 +27,13 @@ log = structlog.get_logger(__name__)
 
 def standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> dict[str, Standing]:
     """The standing of each id that has one, in one statement."""
+    return alone(tx.conn, reading_standings(tx, table, ids))
+
+
+def reading_standings(tx: Transaction, table: sa.Table, ids: Collection[str]) -> Reading[dict[str, Standing]]:
+    """The same as a reading, to be read with others."""
     key = rows.NAMED_BY[table.name][0]
-    return {row[key]: _standing(row) for row in _evident(tx, table, ids)}
+    return {row[key]: _standing(row) for row in (yield from _evident(tx, table, ids))}
 
 
 def signers_standings(tx: Transaction, signers: Iterable[Signer]) -> dict[tuple[str, str, str], Standing]:
@@ -36,18 +42,26 @@ def signers_standings(tx: Transaction, signers: Iterable[Signer]) -> dict[tuple[
     A request was authenticated by what stood in the row before the lock. Whose key or institution is another
     in the evident row has none: an insider could have lent the row a key of their own meanwhile.
     """
-    found = _evident(tx, operators, {signer.operator for signer in signers})
+    return alone(tx.conn, reading_signers_standings(tx, signers))
+
+
+def reading_signers_standings(
+    tx: Transaction, signers: Iterable[Signer]
+) -> Reading[dict[tuple[str, str, str], Standing]]:
+    """The same as a reading, to be read with others."""
+    found = yield from _evident(tx, operators, {signer.operator for signer in signers})
     return {(row["operator"], row["institution"], row["kid"]): _standing(row) for row in found}
 
 
-def _evident(tx: Transaction, table: sa.Table, ids: Collection[str]) -> Iterator[dict[str, Any]]:
-    key = rows.NAMED_BY[table.name][0]
-    for row in rows.read_evident(tx.conn, table, key, ids, tx.house.shard):
+def _evident(tx: Transaction, table: sa.Table, ids: Collection[str]) -> Reading[list[dict[str, Any]]]:
+    key, evident = rows.NAMED_BY[table.name][0], list[dict[str, Any]]()
+    for row in (yield from rows.reading_evident(table, key, ids, tx.house.shard)):
         if rows.is_evident(tx.house.custody, table, row):
-            yield row
+            evident.append(row)
         else:
             metrics.EVIDENCE_BROKEN.labels(table.name).inc()
             log.error("evidence.broken", table=table.name, key=row[key])
+    return evident
 
 
 def _standing(row: Mapping[str, Any]) -> Standing:

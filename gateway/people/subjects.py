@@ -20,7 +20,9 @@ from gateway.rotation.versions import lookups, newest
 from gateway.tables import data_keys, subject_index, subjects
 from gateway.transaction import Transaction
 from keys.custody import Custody
-from ledger.sets import both
+from ledger.exchange import run
+from ledger.fixed import Both, Call, Row
+from ledger.sets import both, pairs, same
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -36,7 +38,7 @@ def _with_link_key(wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 # Built once: building a statement costs more than running it.
-BY_ID = _with_link_key(subjects.c.subject == sa.bindparam("wanted"))
+BY_ID = same(_with_link_key(subjects.c.subject == sa.bindparam("wanted")))
 BY_TAGS = both(lambda among: _with_link_key(among(subjects.c.tag_lookup, "wanted")))
 IDENTITIES = both(
     lambda among: (
@@ -52,11 +54,11 @@ IDENTITIES = both(
         .where(among(subjects.c.subject, "wanted"))
     )
 )
-BY_NUMBER = _with_link_key(
-    subjects.c.subject.in_(
-        sa.select(subject_index.c.subject).where(
-            sa.tuple_(subject_index.c.version, subject_index.c.value).in_(
-                sa.bindparam("wanted", expanding=True)
+BY_NUMBER = both(
+    lambda among: _with_link_key(
+        subjects.c.subject.in_(
+            sa.select(subject_index.c.subject).where(
+                among((subject_index.c.version, subject_index.c.value), "wanted")
             )
         )
     )
@@ -101,7 +103,8 @@ def find_by_number(house: House, conn: sa.Connection, citizen_number: str) -> Su
     person enrolled, or one person's records stored, as another. The number alone is opened for that: a name
     that some have and some have not would tell them apart.
     """
-    subject = _find(house, conn, BY_NUMBER, list(number_lookups(house.custody, citizen_number).items()))
+    wanted = pairs(conn, "wanted", list(number_lookups(house.custody, citizen_number).items()))
+    subject = _find(house, conn, BY_NUMBER, wanted)
     number = identities_of(house, conn, {subject.subject}).number(subject.subject)
     if not hmac.compare_digest(number.encode(), citizen_number.encode()) and subject.known:
         raise EvidenceBroken("the index of citizen numbers leads to another person")
@@ -118,8 +121,8 @@ class Persons:
     """Subjects found together, still closed: what is broken about one must not stop the others."""
 
     house: House
-    rows: Mapping[bytes, sa.Row[Any]]  # by tag
-    decoy: sa.Row[Any] | None
+    rows: Mapping[bytes, Row]  # by tag
+    decoy: Row | None
 
     @property
     def subjects(self) -> set[bytes]:
@@ -142,7 +145,7 @@ class Persons:
 def persons_of(house: House, conn: sa.Connection, tags: Collection[bytes]) -> Persons:
     """The subjects that these tags of the ledger belong to, in one statement."""
     sought = {value: tag for tag in tags for value in tag_lookups(house.custody, tag).values()}
-    found = conn.execute(BY_TAGS.on(conn), {"wanted": sorted(sought), "decoy": house.decoy.subject}).all()
+    [found] = run(conn, [Call(BY_TAGS, {"wanted": sorted(sought), "decoy": house.decoy.subject})])
     decoy = next((row for row in found if row.subject == house.decoy.subject), None)
     rows = {sought[row.tag_lookup]: row for row in found if row.tag_lookup in sought}
     return Persons(house, rows, decoy)
@@ -150,7 +153,7 @@ def persons_of(house: House, conn: sa.Connection, tags: Collection[bytes]) -> Pe
 
 def find_by_id(house: House, conn: sa.Connection, subject: bytes) -> Subject:
     """The subject with this id, or the decoy."""
-    return _find(house, conn, BY_ID, subject)
+    return _find(house, conn, BY_ID, {"wanted": subject})
 
 
 def stands(tx: Transaction, subject: Subject) -> bool:
@@ -159,16 +162,16 @@ def stands(tx: Transaction, subject: Subject) -> bool:
     return tx.conn.scalar(held) is not None
 
 
-def _find(house: House, conn: sa.Connection, statement: sa.Select[Any], wanted: object) -> Subject:
+def _find(house: House, conn: sa.Connection, statement: Both, wanted: Mapping[str, Any]) -> Subject:
     decoy = house.decoy.subject
-    found = conn.execute(statement, {"wanted": wanted, "decoy": decoy}).all()
+    [found] = run(conn, [Call(statement, {**wanted, "decoy": decoy})])
     row = min(found, key=lambda candidate: bool(candidate.subject == decoy), default=None)
     if row is None:
         raise EvidenceBroken("the decoy is missing")
     return _open(house, row)
 
 
-def _open(house: House, row: sa.Row[Any]) -> Subject:
+def _open(house: House, row: Row) -> Subject:
     link = house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
     tag = link.open("subjects", "tag", row.subject, row.tag)
     return Subject(row.subject, tag, link, row.subject != house.decoy.subject)
@@ -230,7 +233,7 @@ class Identities:
     """Encrypted identities read together."""
 
     house: House
-    rows: Mapping[bytes, sa.Row[Any]] = field(repr=False)
+    rows: Mapping[bytes, Row] = field(repr=False)
 
     def number(self, subject: bytes) -> str:
         """The citizen number alone. `EvidenceBroken` when it does not open."""
@@ -243,7 +246,7 @@ class Identities:
         number = key.open("subjects", "citizen_number", subject, row.citizen_number).decode()
         return number, None if row.name is None else key.open("subjects", "name", subject, row.name).decode()
 
-    def _sealed(self, subject: bytes) -> tuple[sa.Row[Any], DataKey]:
+    def _sealed(self, subject: bytes) -> tuple[Row, DataKey]:
         row = self.rows.get(subject)
         if row is None:
             raise EvidenceBroken("a person's identity, or the key to it, is missing")
@@ -254,5 +257,5 @@ def identities_of(house: House, conn: sa.Connection, wanted: Collection[bytes]) 
     """The encrypted identities of these subjects, in one statement; none where none is wanted."""
     if not wanted:
         return Identities(house, {})
-    rows = conn.execute(IDENTITIES.on(conn), {"wanted": sorted(wanted)})
+    [rows] = run(conn, [Call(IDENTITIES, {"wanted": sorted(wanted)})])
     return Identities(house, {row.subject: row for row in rows})

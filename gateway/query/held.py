@@ -17,18 +17,20 @@ import structlog
 from consent.asks import Grant, Standing
 from gateway import metrics, rows
 from gateway.errors import EvidenceBroken
-from gateway.institutions.published import encryption_keys_of
-from gateway.institutions.standing import signers_standings, standings
+from gateway.institutions.published import reading_encryption_keys
+from gateway.institutions.standing import reading_signers_standings, reading_standings
 from gateway.keyring import LINK, DataKey
 from gateway.people.citizens import LIVE
 from gateway.query.lookup import digest
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
-from gateway.records.holdings import Batches, batches_of, is_whole
+from gateway.records.holdings import Batches, is_whole, reading_batches
 from gateway.tables import citizen_keys, data_keys, grants, institutions, queries, records
 from gateway.transaction import Transaction
 from keys.signing import Jwk
-from ledger.sets import both, insert_rows, pairs, update_rows
+from ledger.exchange import Reading, together
+from ledger.fixed import Call, Row
+from ledger.sets import both, pairs, to_insert, to_update
 from ledger.tables import ledger_leaves
 
 # Built once: building a statement costs more than running it.
@@ -55,11 +57,11 @@ class Held:
 
     used: dict[Id, Used] = field(default_factory=dict)
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
-    wrapped: dict[bytes, dict[str, sa.Row[Any]]] = field(default_factory=lambda: defaultdict(dict))
+    wrapped: dict[bytes, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     institutions: dict[str, Standing] = field(default_factory=dict)
     operators: dict[tuple[str, str, str], Standing] = field(default_factory=dict)
-    revisions: dict[bytes, list[sa.Row[Any]]] = field(default_factory=lambda: defaultdict(list))
+    revisions: dict[bytes, list[Row]] = field(default_factory=lambda: defaultdict(list))
     batches: Mapping[bytes, Batches] = field(default_factory=dict)
     leaves: dict[int, bytes] = field(default_factory=dict)
     seal_to: Mapping[str, Jwk] = field(default_factory=dict)
@@ -92,51 +94,68 @@ def id_of(ask: Ask) -> Id:
     return ask.signer.institution, ask.query.query_id
 
 
-def open_held(tx: Transaction, asks: Sequence[Ask]) -> Held:
+def opening(tx: Transaction, asks: Sequence[Ask]) -> Reading[Held]:
     """Whether the ids of these asks were used before; nothing about anybody."""
     held = Held()
-    if not asks:
-        return held
-    wanted = pairs(tx.conn, "ids", [id_of(ask) for ask in asks])
-    for row in tx.conn.execute(USED.on(tx.conn), wanted).all():
+    for row in (yield Call(USED, pairs(tx.conn, "ids", [id_of(ask) for ask in asks]))):
         held.used[row.institution, row.query] = Used(row.idx, row.body_mac, row.given, row.given_at)
     return held
 
 
-def read_consents(tx: Transaction, held: Held, asks: Sequence[Ask]) -> set[int]:
-    """What the look-ups rest on, as it stands now. Those (by `id`) whose look-up no longer holds."""
+def read(tx: Transaction, held: Held, asks: Sequence[Ask]) -> set[int]:
+    """Everything else that the decisions on these asks need, in one exchange; none where there is no ask.
+
+    Those (by `id`) whose look-up no longer holds.
+    """
     if not asks:
         return set()
+    shard = tx.house.shard
     consents = {ask.found.consent_id for ask in asks}
-    found = rows.read_evident(tx.conn, grants, "consent", consents, tx.house.shard)
-    held.grants = {row["consent"]: row for row in found}
     subjects = sorted({ask.found.subject for ask in asks})
-    for row in tx.conn.execute(WRAPPED.on(tx.conn), {"subjects": subjects}).all():
-        held.wrapped[row.subject][row.klass] = row
+    answers = together(
+        tx.conn,
+        rows.reading_evident(grants, "consent", consents, shard),
+        rows.reading_evident(citizen_keys, "subject", subjects, shard),
+        _wrapped(subjects),
+        _revisions(subjects),
+        _leaves(held, asks, shard),
+        reading_standings(tx, institutions, [ask.signer.institution for ask in asks]),
+        reading_signers_standings(tx, [ask.signer for ask in asks]),
+        reading_batches(tx.house, [ask.found.tag for ask in asks if ask.found.consent is not None]),
+        reading_encryption_keys(tx, {ask.signer.institution for ask in asks}),
+        tx.appender.reading_subjects([ask.found.tag for ask in asks]),
+    )
+    found, keys, held.wrapped, held.revisions, held.leaves, *answers = answers
+    held.institutions, held.operators, held.batches, held.seal_to, _ = answers
+    held.grants = {row["consent"]: row for row in found}
+    held.keys = {row["about"]: row for row in keys}
     return {id(ask) for ask in asks if _has_moved(tx, held, ask)}
 
 
-def read(tx: Transaction, held: Held, asks: Sequence[Ask]) -> None:
-    """Everything else that the decisions on these asks need; no statement where there is none."""
-    shard, conn = tx.house.shard, tx.conn
-    if not asks:
-        return
-    subjects = sorted({ask.found.subject for ask in asks})
-    keys = rows.read_evident(conn, citizen_keys, "subject", subjects, shard)
-    held.keys = {row["about"]: row for row in keys}
-    for row in conn.execute(REVISIONS.on(conn), {"subjects": subjects}).all():
-        held.revisions[row.subject].append(row)
-    held.seal_to = encryption_keys_of(tx, {ask.signer.institution for ask in asks})
-    held.institutions = standings(tx, institutions, [ask.signer.institution for ask in asks])
-    held.operators = signers_standings(tx, [ask.signer for ask in asks])
-    tags = [ask.found.tag for ask in asks if ask.found.consent is not None]
-    held.batches = batches_of(tx.house, conn, tags)
+def _wrapped(subjects: Sequence[bytes]) -> Reading[dict[bytes, dict[str, Row]]]:
+    """The wrapped data keys of each person, by class."""
+    found: dict[bytes, dict[str, Row]] = defaultdict(dict)
+    for row in (yield Call(WRAPPED, {"subjects": subjects})):
+        found[row.subject][row.klass] = row
+    return found
+
+
+def _revisions(subjects: Sequence[bytes]) -> Reading[dict[bytes, list[Row]]]:
+    """All stored revisions of each person."""
+    found: dict[bytes, list[Row]] = defaultdict(list)
+    for row in (yield Call(REVISIONS, {"subjects": subjects})):
+        found[row.subject].append(row)
+    return found
+
+
+def _leaves(held: Held, asks: Sequence[Ask], shard: int) -> Reading[dict[int, bytes]]:
+    """The leaves of answers that are asked for again; no statement where there is none."""
     used = [(held.used.get(id_of(ask)), ask.body_mac) for ask in asks]
     again = {before.index for before, mac in used if before is not None and is_again(before, mac)}
-    if again:
-        found = conn.execute(LEAVES.on(conn), {"of_shard": shard, "indexes": sorted(again)})
-        held.leaves = {row.idx: bytes(row.leaf) for row in found}
-    tx.appender.load_subjects([ask.found.tag for ask in asks])
+    if not again:
+        return {}
+    found = yield Call(LEAVES, {"of_shard": shard, "indexes": sorted(again)})
+    return {row.idx: bytes(row.leaf) for row in found}
 
 
 def _has_moved(tx: Transaction, held: Held, ask: Ask) -> bool:
@@ -161,11 +180,11 @@ def link_of(tx: Transaction, held: Held, ask: Ask) -> DataKey:
     return tx.house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
 
 
-def write(tx: Transaction, held: Held) -> None:
-    """The rows that follow from the entries: use counts with their MACs, and the ids that are used up."""
+def to_write(tx: Transaction, held: Held) -> list[Call]:
+    """What writes the rows that follow from the entries: use counts with their MACs, ids that are used up."""
     counted = [held.grants[consent] for consent in sorted(held.counted)]
-    update_rows(tx.conn, grants, "consent", [{name: row[name] for name in COUNTED} for row in counted])
-    insert_rows(tx.conn, queries, held.spent)
+    uses = [{name: row[name] for name in COUNTED} for row in counted]
+    return [*to_update(tx.conn, grants, "consent", uses), *to_insert(tx.conn, queries, held.spent)]
 
 
 def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:

@@ -21,6 +21,7 @@ from gateway.errors import EvidenceBroken
 from gateway.evidence import Evidence
 from gateway.institutions.published import certified_under, certifying_key
 from gateway.lane import Slot
+from gateway.logs import carrying
 from gateway.people.citizens import key_named, open_certificate
 from gateway.people.subjects import Identities, Persons, Subject, find_by_tag, identities_of, persons_of
 from gateway.query.redeliver import body_mac
@@ -28,7 +29,9 @@ from gateway.query.request import Ask, Asked, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
 from keys.canonical import sha256
-from keys.errors import BadIdentifier
+from keys.errors import BadIdentifier, CustodyError
+from ledger.exchange import run
+from ledger.fixed import Call, Row
 from ledger.log import TAG_SIZE
 from ledger.sets import both
 
@@ -48,18 +51,28 @@ class Wanted:
     signer: Signer
 
 
-def prepare(house: House, asked: Sequence[Asked]) -> list[Ask]:
-    """The asks of these queries, aligned: each consent remembered, or found and verified with others."""
+def prepare(house: House, asked: Sequence[Asked]) -> list[Ask | Exception]:
+    """The asks of these queries, aligned: each consent remembered, or found and verified with others.
+
+    What befalls one is there in its place.
+    """
     known = {place: found for place, one in enumerate(asked) if (found := _remembered(house, one))}
     unknown = [one for place, one in enumerate(asked) if place not in known]
     wanted = [Wanted(one.query, one.signer) for one in unknown]
     looked_up = iter(house.finding.submit_all(find, wanted, [one.request for one in unknown]))
-    asks = []
+    asks: list[Ask | Exception] = []
     for place, one in enumerate(asked):
-        found = known.get(place) or next(looked_up).taken()
-        house.known.put(one.signer.institution, found)
-        asks.append(_ask(house, one, found))
+        found = known[place] if place in known else next(looked_up).outcome
+        asks.append(found if isinstance(found, Exception) else _remember(house, one, found))
     return asks
+
+
+def _remember(house: House, one: Asked, found: Found) -> Ask | Exception:
+    house.known.put(one.signer.institution, found)
+    try:
+        return _ask(house, one, found)
+    except CustodyError as error:
+        return error
 
 
 def _remembered(house: House, one: Asked) -> Found | None:
@@ -81,14 +94,15 @@ def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) ->
 
 def find_batch(house: House, batch: Sequence[Slot[Any, Any]]) -> None:
     """Carry a batch of look-ups: fill in what was found for each."""
-    for slot, found in zip(batch, find(house, [slot.payload for slot in batch]), strict=True):
-        slot.result = found
+    with carrying([slot.request for slot in batch]):
+        for slot, found in zip(batch, find(house, [slot.payload for slot in batch]), strict=True):
+            slot.result = found
 
 
 def warm(house: House) -> None:
     """Verify the decoy's papers once, so that the first query for nobody costs what every later one does."""
     with house.read() as conn:
-        row = conn.execute(GRANTS.on(conn), {"consents": [house.decoy.consent]}).one()
+        [[row]] = run(conn, [Call(GRANTS, {"consents": [house.decoy.consent]})])
         subject = find_by_tag(house, conn, row.tag)
         _verify(house, conn, row, subject, _keys_of(conn, [subject.subject])[subject.subject], decoy=True)
 
@@ -98,7 +112,8 @@ def find(house: House, wanted: Sequence[Wanted]) -> list[Found]:
     rekeyed = house.rekeyed  # before the snapshot: what it shows is not older than that
     with house.read() as conn:
         named = {one.query.consent_id or house.decoy.consent for one in wanted} | {house.decoy.consent}
-        rows = {row.consent: row for row in conn.execute(GRANTS.on(conn), {"consents": sorted(named)})}
+        [found] = run(conn, [Call(GRANTS, {"consents": sorted(named)})])
+        rows = {row.consent: row for row in found}
         papers = [_papers(house, rows, one) for one in wanted]
         persons = persons_of(house, conn, {paper.row.tag for paper in papers if _is_tag(paper.row.tag)})
         keys = _keys_of(conn, persons.subjects)
@@ -115,13 +130,13 @@ class _Papers:
     `check` is whom the asker means, if it said so.
     """
 
-    row: sa.Row[Any]
+    row: Row
     own: bool
     tag: bytes
     check: Person | None
 
 
-def _papers(house: House, rows: Mapping[str, sa.Row[Any]], one: Wanted) -> _Papers:
+def _papers(house: House, rows: Mapping[str, Row], one: Wanted) -> _Papers:
     tag, decoy, check = house.random(TAG_SIZE), rows[house.decoy.consent], one.query.person_check
     asked = rows.get(one.query.consent_id or house.decoy.consent, decoy)
     if asked is decoy:
@@ -138,8 +153,9 @@ def _is_tag(value: object) -> bool:
 def _keys_of(conn: sa.Connection, subjects: Iterable[bytes]) -> dict[bytes, list[dict[str, Any]]]:
     """The rows of these persons' enrolled keys, by subject."""
     found: dict[bytes, list[dict[str, Any]]] = {subject: [] for subject in subjects}
-    for key in conn.execute(KEYS.on(conn), {"subjects": sorted(found)}).mappings():
-        found[key["subject"]].append(dict(key))
+    [rows] = run(conn, [Call(KEYS, {"subjects": sorted(found)})])
+    for row in rows:
+        found[row.subject].append(row.as_dict())
     return found
 
 
@@ -161,7 +177,7 @@ def _found(
         evidence, key = _verify(house, conn, row, subject, keys[subject.subject], decoy=not paper.own)
         matches = _matches(identities, subject, paper.check)
         about, link = subject.subject, subject.link.version
-    except EvidenceBroken:  # refused under the lock, for this ask alone
+    except (EvidenceBroken, TypeError, ValueError):  # SQLite keeps what an intruder leaves in a column
         evidence, key = None, ""
     return Found(
         tag=paper.tag,
@@ -186,7 +202,7 @@ def digest(stored: object) -> bytes:
 def _verify(
     house: House,
     conn: sa.Connection,
-    row: sa.Row[Any],
+    row: Row,
     subject: Subject,
     keys: Sequence[Mapping[str, Any]],
     *,

@@ -8,21 +8,21 @@ absence is said and not guessed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.values import Value
 
-@dataclass(frozen=True, slots=True)
-class Record:
+
+class Record(Value, frozen=True):
     """One decrypted record revision: category, body, and the end (ms) of its display term if it has one.
 
     `stored` are the body's canonical bytes, as they were decrypted.
     """
 
     category: str
-    body: Mapping[str, Any] = field(repr=False)
+    body: Mapping[str, Any]
     shown_until: int | None
-    stored: bytes = field(default=b"", repr=False)
+    stored: bytes = b""
 
 
 def minimise(records: Iterable[Record], scope: Iterable[str], at: int) -> dict[str, list[Record]]:

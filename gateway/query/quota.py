@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 
@@ -25,8 +25,9 @@ from gateway.query.ruled import Throttled
 from gateway.tables import quota_counts, throttled
 from gateway.transaction import Transaction
 from keys.instant import MINUTE, format_instant
-from ledger.rows import insert_or_add
-from ledger.sets import both, pairs, upsert_rows
+from ledger.exchange import Reading, alone, run
+from ledger.fixed import Call
+from ledger.sets import both, pairs, to_add, to_upsert
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -53,8 +54,7 @@ FLUSHED = sa.delete(throttled).where(
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Who asks, for what purpose: all that a quota looks at."""
 
     institution: str
@@ -71,8 +71,7 @@ class Key(NamedTuple):
     per: str
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """How many in which window. One that is not `sound` leaves no room in any."""
 
     window: int
@@ -115,15 +114,21 @@ def _has_room(found: Count, quota: Quota, at: int) -> bool:
 class Meter:
     """The counters of one batch: read once, taken from in memory, written once."""
 
-    def __init__(self, tx: Transaction, asks: Iterable[Asked]) -> None:
+    def __init__(self, tx: Transaction) -> None:
+        """Without a count yet: `read` before anything is taken."""
         self._tx = tx
         self._read: dict[Key, Count] = {}
         self._turned_away: dict[str, int] = {}
-        wanted = {_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)}
+        self._now: dict[Key, Count] = {}
+        self._against: dict[tuple[Asked, bool], Quotas] = {}
+
+    def read(self, asks: Iterable[Asked]) -> Reading[None]:
+        """What was counted so far against the quotas of these."""
+        wanted = sorted({_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)})
         if wanted:
-            found = tx.conn.execute(COUNTS.on(tx.conn), pairs(tx.conn, "keys", sorted(wanted)))
-            for row in found.mappings():
-                self._read[Key(row["scope"], row["name"], row["purpose"], row["per"])] = _count(tx, dict(row))
+            found = yield Call(COUNTS, pairs(self._tx.conn, "keys", wanted))
+            for row in found:
+                self._read[Key(row.scope, row.name, row.purpose, row.per)] = _count(self._tx, row.as_dict())
         self._now = dict(self._read)
 
     def turn_away(self, asked: Asked) -> Throttled | None:
@@ -148,51 +153,58 @@ class Meter:
             if before.sound and before.window <= then:
                 self._now[key] = Count(then, before.count + 1 if before.window == then else 1)
 
-    def write(self) -> None:
-        """Write what was counted: a statement for the counters, one for those turned away."""
-        conn, custody = self._tx.conn, self._tx.house.custody
+    def to_write(self) -> list[Call]:
+        """What writes what was counted: a statement for the counters, one for those turned away."""
+        conn, custody, calls = self._tx.conn, self._tx.house.custody, list[Call]()
         changed = [(key, count) for key, count in self._now.items() if self._read.get(key) != count]
         if changed:
             made = [
                 key._asdict() | {"window": one.window, "count": one.count} for key, one in sorted(changed)
             ]
             protected = [rows.protect(custody, quota_counts, row, _NO_LEAF) for row in made]
-            upsert_rows(conn, quota_counts, Key._fields, ("window", "count", "mac"), protected)
+            calls += to_upsert(conn, quota_counts, Key._fields, ("window", "count", "mac"), protected)
         if self._turned_away:
             minute = self._tx.at // MINUTE
             counted = [
                 {"operator": operator, "minute": minute, "count": count}
                 for operator, count in sorted(self._turned_away.items())
             ]
-            conn.execute(insert_or_add(conn, throttled, ("operator", "minute"), "count"), counted)
+            calls += to_add(conn, throttled, ("operator", "minute"), "count", counted)
+        return calls
 
     def _quotas(self, asked: Asked, *, again: bool = False) -> Quotas:
-        found = self._tx.policy.quotas_for(asked.institution, asked.operator, asked.purpose)
-        return tuple(one for one in found if not (again and one[0].scope == "purpose"))
+        against = self._against.get((asked, again))
+        if against is None:  # a batch is asked by few: what they count against is found once for all
+            found = self._tx.policy.quotas_for(asked.institution, asked.operator, asked.purpose)
+            against = tuple(one for one in found if not (again and one[0].scope == "purpose"))
+            self._against[asked, again] = against
+        return against
 
     def _throttled(self, asked: Asked, seconds: int | None) -> Throttled | None:
         if seconds is None:
             return None
         self._turned_away[asked.operator] = self._turned_away.get(asked.operator, 0) + 1
-        metrics.DECISIONS.labels("query", "throttled", "").inc()
+        metrics.decisions("query", "throttled", "").inc()
         return Throttled(seconds)
 
 
 def take_one(tx: Transaction, asked: Asked, *, again: bool = False) -> Throttled | None:
     """Count one leaf that an act of its own is about to append, or say that there is no room for it."""
-    meter = Meter(tx, [asked])
+    meter = Meter(tx)
+    alone(tx.conn, meter.read([asked]))
     turned_away = meter.take(asked, again=again)
-    meter.write()
+    run(tx.conn, meter.to_write())
     return turned_away
 
 
 def recount(tx: Transaction, asks: Iterable[tuple[Asked, int]]) -> None:
     """Count leaves that came back, each at its own time (ms), so that quotas hold for what follows them."""
     counted = list(asks)
-    meter = Meter(tx, [asked for asked, _ in counted])
+    meter = Meter(tx)
+    alone(tx.conn, meter.read(asked for asked, _ in counted))
     for asked, at in counted:
         meter.count(asked, at)
-    meter.write()
+    run(tx.conn, meter.to_write())
 
 
 def flush_throttled(house: House) -> int:

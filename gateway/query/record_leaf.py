@@ -7,37 +7,35 @@ revisions stand in the details, sealed for the regulator. Whether a predicate wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from consent.asks import Reason
 from consent.predicates import predicate_name
 from gateway.query.request import Ask, Query
 from gateway.transaction import Transaction
-from keys.canonical import b64u, canonical, sha256_hex
+from gateway.values import Value
+from keys.canonical import Fragment, b64u, canonical, sha256_hex
 from ledger.log import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value, frozen=True):
     """A request as leaves have it: SHA-256(salt || JCS(body)), hex, and what opens it, to be sealed."""
 
     hash: str
-    sealed: Mapping[str, Any] = field(repr=False)
+    sealed: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Value, frozen=True):
     """The leaf of an answer, and the salt (16 bytes) under which it commits to its revisions."""
 
     entry: Entry
-    salt: bytes = field(repr=False)
+    salt: bytes
 
 
 def request_of(tx: Transaction, body: Mapping[str, Any]) -> Request:
     """The request with a fresh salt."""
-    salt = tx.house.random(16)
-    return Request(request_hash(salt, dict(body)), {"request": dict(body), "request_salt": b64u(salt)})
+    salt, asked = tx.house.random(16), Fragment(canonical(dict(body)))
+    return Request(request_hash(salt, asked), {"request": asked, "request_salt": b64u(salt)})
 
 
 def record_answer(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +28,7 @@ from gateway.query.request import Ask
 from gateway.rows import ROW_KEY
 from gateway.tables import queries
 from gateway.transaction import Transaction
+from gateway.values import Value
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex, unb64u
 from keys.custody import Custody
 from keys.errors import KeysError
@@ -36,6 +36,7 @@ from keys.fields import length_prefixed
 from keys.instant import HOUR, parse_instant
 from ledger.bodies import QueryDisclosed, QueryPredicate
 from ledger.entries import parse_leaf
+from ledger.fixed import Row
 from ledger.merkle import leaf_hash
 
 if TYPE_CHECKING:
@@ -65,23 +66,21 @@ class _Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: str
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Value, frozen=True):
     """A `query_id` that was used, and what is still remembered of the answer of leaf `index`."""
 
     index: int
     body_mac: bytes | None = None
-    given: bytes | None = field(default=None, repr=False)
+    given: bytes | None = None
     given_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Value, frozen=True):
     """The first answer: its time (ms), the rule it applied, and the revisions it was made of."""
 
     at: int
     rule: PredicateRule | None
-    revisions: tuple[sa.Row[Any], ...] = field(repr=False)
+    revisions: tuple[Row, ...]
 
 
 def body_mac(custody: Custody, institution: str, query: str, body: Mapping[str, Any]) -> bytes:
@@ -114,7 +113,7 @@ def recall(
     ask: Ask,
     link: DataKey,
     leaves: Mapping[int, bytes],
-    held: Iterable[sa.Row[Any]],
+    held: Iterable[Row],
 ) -> Recalled | Reason:
     """The first answer, or why it may not be given again now.
 
@@ -140,8 +139,8 @@ def recall(
 
 
 def same_revisions(
-    held: Iterable[sa.Row[Any]], hashes: Collection[bytes], first: int, at: int
-) -> tuple[sa.Row[Any], ...] | None:
+    held: Iterable[Row], hashes: Collection[bytes], first: int, at: int
+) -> tuple[Row, ...] | None:
     """The rows given at `first` (ms), by their hashes; None when one is gone, or was shown then and may not
     be at `at`. Pure.
     """

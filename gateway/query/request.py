@@ -7,13 +7,14 @@ freely can reach a leaf in clear: ids are UUIDs, purposes two digits, categories
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from consent.document import Consent
 from gateway.transaction import Nonce
+from gateway.values import Value
 
 # `\Z`, not `$`: the latter lets a final newline through, which no leaf can hold.
 Uuid = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
@@ -36,15 +37,8 @@ DocumentNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CaseRef = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Body(Value, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The body of a request. Its repr is its type alone: bodies name persons, and reprs end up in logs."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """The same for rich, which msgspec would otherwise tell every member."""
-        return []
 
 
 class Person(Body, frozen=True):
@@ -94,8 +88,7 @@ class Approval(Body, frozen=True):
     decision: Literal["approve", "deny"]
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Value, frozen=True):
     """The operator (查询用户) whose key signed a request, the institution it acts for, and its nonce."""
 
     operator: str
@@ -113,12 +106,11 @@ class Signer:
         return {"institution": self.institution, "operator": self.operator}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Value, frozen=True):
     """A query as it was read, who asks, and the id of the request that brought it."""
 
     query: Query
-    body: Mapping[str, Any] = field(repr=False)
+    body: Mapping[str, Any]
     signer: Signer
     request: str | None
 
@@ -146,12 +138,11 @@ class Found:
     rekeyed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Value, frozen=True):
     """One query on its way through the turnstile; the same request sent again has the same `body_mac`."""
 
     query: Query
-    body: Mapping[str, Any] = field(repr=False)
+    body: Mapping[str, Any]
     signer: Signer
     found: Found
     body_mac: bytes

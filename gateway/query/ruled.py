@@ -8,20 +8,19 @@ same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
-
-import sqlalchemy as sa
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from consent.asks import Reason
 from consent.predicates import PredicateRule
 from gateway.errors import ReplayedNonce
+from gateway.values import Value
 from keys.signing import Jwk
+from ledger.fixed import Row
 from ledger.log import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosed:
+class Disclosed(Value, frozen=True):
     """Permitted and recorded. `entry` is the leaf that the receipt names, `at` (ms) what the answer is as of.
 
     The two differ when an answer is given again: `at` is the first leaf's. `scope` is what may be shown,
@@ -40,8 +39,8 @@ class Disclosed:
     scope: tuple[str, ...]
     tag: bytes
     subject: bytes
-    revisions: tuple[sa.Row[Any], ...] = field(repr=False)
-    wrapped: Mapping[str, sa.Row[Any]] = field(repr=False)
+    revisions: tuple[Row, ...]
+    wrapped: Mapping[str, Row]
     at: int
     rule: PredicateRule | None
     seal_to: Jwk | None

@@ -13,9 +13,7 @@ the batch go through.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import sqlalchemy as sa
+from typing import Literal
 
 from consent import decision
 from consent.asks import Permit, Reason, Refuse, Ruling
@@ -33,6 +31,8 @@ from gateway.query.request import Ask
 from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
 from gateway.tables import grants
 from gateway.transaction import Transaction
+from ledger.exchange import together
+from ledger.fixed import Row
 from ledger.log import Entry
 
 
@@ -42,28 +42,30 @@ def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
     Nothing at all is done for one whose look-up no longer holds: it has to be looked up again. Until that is
     known it counts against the quotas, so that another of the same batch may be turned away for it.
     """
-    fresh = tx.are_fresh([ask.signer.nonce for ask in asks])  # 1
+    meter = Meter(tx)
+    fresh, held, _ = together(
+        tx.conn,
+        tx.are_fresh([ask.signer.nonce for ask in asks]),  # 1
+        holding.opening(tx, asks),
+        meter.read([_asked(ask) for ask in asks]),
+    )
     live = [ask for ask, first in zip(asks, fresh, strict=True) if first]
-    held = holding.open_held(tx, live)
-    meter = Meter(tx, [_asked(ask) for ask in live])
     ahead = _take_ahead(meter, held.used, live)  # 2
     heard = [ask for ask in live if ahead.get(id(ask)) is None]
-    moved = holding.read_consents(tx, held, heard)
+    moved = holding.read(tx, held, heard)
     for ask in heard:
         if id(ask) in moved and id(ask) in ahead:
             meter.give_back(_asked(ask))
-    holding.read(tx, held, [ask for ask in heard if id(ask) not in moved])  # 3
     ruled: list[Ruled] = []
     for ask, first in zip(asks, fresh, strict=True):
         if not first:
             ruled.append(ReplayedNonce())
         elif id(ask) in moved:
             ruled.append(Moved())
-        else:  # 4
+        else:  # 3, 4
             ruled.append(ahead.get(id(ask)) or _rule(tx, held, meter, ask, taken=id(ask) in ahead))
-    tx.keep([ask.signer.nonce for ask in live if id(ask) not in moved])
-    meter.write()
-    holding.write(tx, held)
+    spent = tx.to_keep([ask.signer.nonce for ask in live if id(ask) not in moved])
+    tx.appender.flush(also=[*spent, *meter.to_write(), *holding.to_write(tx, held)])
     return ruled
 
 
@@ -189,11 +191,11 @@ def _released(
     ask: Ask,
     entry: Entry,
     kind: Literal["disclosed", "predicate", "redelivered"],
-    revisions: tuple[sa.Row[Any], ...],
+    revisions: tuple[Row, ...],
     at: int,
     rule: PredicateRule | None,
 ) -> Disclosed:
-    metrics.DECISIONS.labels("query", kind, "").inc()
+    metrics.decisions("query", kind, "").inc()
     return Disclosed(
         entry=entry,
         decision=kind,
@@ -217,7 +219,7 @@ def _refuse(tx: Transaction, held: Held, ask: Ask, reason: Reason) -> Refused:
     entry = record_refusal(tx, ask, reason)
     if id_of(ask) not in held.used:  # an asker without standing may have used it before
         held.spend(ask, Used(entry.index))
-    metrics.DECISIONS.labels("query", "refused", reason.value).inc()
+    metrics.decisions("query", "refused", reason.value).inc()
     return Refused(entry, reason)
 
 

@@ -37,6 +37,9 @@ from gateway.records.rows import Record, record_body
 from gateway.records.rules import Rule
 from gateway.tables import records
 from keys.canonical import b64u, canonical, sha256, sha256_hex
+from ledger.exchange import run
+from ledger.fixed import Call, Row
+from ledger.sets import both
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -48,7 +51,7 @@ ATTEMPTS: Final = 3
 _HELD: Final = sa.select(records).where(
     records.c.reference_lookup.in_(sa.bindparam("lookups", expanding=True))
 )
-_ROWS: Final = sa.select(records).where(records.c.subject.in_(sa.bindparam("subjects", expanding=True)))
+_ROWS: Final = both(lambda among: sa.select(records).where(among(records.c.subject, "subjects")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,9 @@ def _write(tx: Transaction, source: str, authority: str, changes: Sequence[_Chan
     """Under the lock: every change, or none and False when a row is no longer as it was found."""
     require_standing(tx, source, "source")
     tags = {change.subject.subject: change.subject.tag for change in changes}
-    held: dict[bytes, list[sa.Row[Any]]] = defaultdict(list)
-    for row in tx.conn.execute(_ROWS, {"subjects": sorted(tags)}):
+    held: dict[bytes, list[Row]] = defaultdict(list)
+    [stored] = run(tx.conn, [Call(_ROWS, {"subjects": sorted(tags)})])
+    for row in stored:
         held[row.subject].append(row)
     now = {row.record: row.revision_hash for rows in held.values() for row in rows}
     if any(now.get(change.before.record) != change.before.revision_hash for change in changes):
@@ -162,7 +166,7 @@ def _write(tx: Transaction, source: str, authority: str, changes: Sequence[_Chan
         own = [change for change in changes if change.subject.subject == subject]
         made += [_record(tx, source, authority, change, said[tag]) for change in own]
         after = {change.before.record: change.after for change in own}
-        rows = [dict(row._mapping) | after.get(row.record, {}) for row in held[subject]]  # noqa: SLF001  SQLAlchemy's public name
+        rows = [row.as_dict() | after.get(row.record, {}) for row in held[subject]]
         restate(tx, subject, tag, rows, "correction")
     tell_answered(tx, made)
     return True

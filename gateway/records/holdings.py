@@ -24,6 +24,8 @@ from gateway.verified import digest_of
 from keys.canonical import sha256
 from ledger.bodies import RecordIngested, RecordRestated
 from ledger.entries import parse_leaf
+from ledger.exchange import Reading, alone
+from ledger.fixed import Call, Row
 from ledger.merkle import leaf_hash, root
 from ledger.sets import both
 from ledger.tables import ledger_leaves
@@ -68,9 +70,16 @@ def batches_of(
 
     `before`: what it said in its first so many leaves.
     """
+    return alone(conn, reading_batches(house, tags, before=before))
+
+
+def reading_batches(
+    house: House, tags: Iterable[bytes], *, before: int | None = None
+) -> Reading[dict[bytes, dict[int, Batch]]]:
+    """The same as a reading, to be read with others."""
     said: dict[bytes, dict[int, Batch]] = defaultdict(dict)
     wanted = sorted({about_records(tag) for tag in tags})
-    for row in conn.execute(INGESTED.on(conn), {"of_shard": house.shard, "about_them": wanted}).all():
+    for row in (yield Call(INGESTED, {"of_shard": house.shard, "about_them": wanted})):
         if before is not None and row.idx >= before:
             break
         batch = _batch(row.leaf)
@@ -81,7 +90,7 @@ def batches_of(
     return said
 
 
-def is_whole(house: House, said: Batches, held: Iterable[sa.Row[Any]]) -> bool:
+def is_whole(house: House, said: Batches, held: Iterable[Row]) -> bool:
     """Whether the rows held of one person are exactly those that the ledger speaks of.
 
     Remembered by every byte that goes in: the same rows under the same leaves are not hashed again.
@@ -97,8 +106,8 @@ def is_whole(house: House, said: Batches, held: Iterable[sa.Row[Any]]) -> bool:
     return whole
 
 
-def _is_whole(house: House, said: Batches, held: Iterable[sa.Row[Any]]) -> bool:
-    by_leaf: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+def _is_whole(house: House, said: Batches, held: Iterable[Row]) -> bool:
+    by_leaf: dict[int, list[Row]] = defaultdict(list)
     for row in held:
         by_leaf[row.idx].append(row)
     return by_leaf.keys() == said.keys() and all(
@@ -118,7 +127,7 @@ def protected(house: House, row: Mapping[str, Any], ingested: bytes) -> dict[str
     return rows.protect(house.custody, records, row, ingested)
 
 
-def _matches(house: House, batch: Batch, some: list[sa.Row[Any]]) -> bool:
+def _matches(house: House, batch: Batch, some: list[Row]) -> bool:
     """One leaf's rows: count, root and MACs. What an intruder left in a column must not stop anybody else."""
     hashes = [row.revision_hash for row in some]
     if len(some) != batch.count or not all(isinstance(one, bytes) for one in hashes):
@@ -130,8 +139,8 @@ def _matches(house: House, batch: Batch, some: list[sa.Row[Any]]) -> bool:
     )
 
 
-def _mac(house: House, row: sa.Row[Any], batch: Batch) -> bytes:
-    mac: bytes = protected(house, dict(row._mapping), batch.leaf_hash)["mac"]  # noqa: SLF001  SQLAlchemy's public name
+def _mac(house: House, row: Row, batch: Batch) -> bytes:
+    mac: bytes = protected(house, row.as_dict(), batch.leaf_hash)["mac"]
     return mac
 
 

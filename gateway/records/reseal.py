@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from gateway.errors import EvidenceBroken
 from gateway.tables import data_keys
 from keys.canonical import sha256
+from ledger.fixed import Row
 
 if TYPE_CHECKING:
+    from gateway.keyring import DataKey
     from gateway.transaction import Transaction
 
 
 def reseal(
-    tx: Transaction, subject: bytes, held: Iterable[sa.Row[Any]], keys: Mapping[str, sa.Row[Any]]
+    tx: Transaction, subject: bytes, held: Iterable[Row], keys: Mapping[str, Row]
 ) -> list[dict[str, Any]]:
     """The rows of `records` as they are to be stated anew: those of the classes in `keys` under new keys.
 
@@ -37,12 +37,17 @@ def reseal(
         tx.conn.execute(data_keys.insert(), [row for _, row in fresh.values()])
     anew = []
     for row in held:
-        now = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name
+        now = row.as_dict()
         if row.klass in keys:
-            if sha256(row.body) != row.revision_hash:
-                raise EvidenceBroken("a stored record is not the revision that the ledger committed to")
-            plain = old[row.klass].open("records", "body", row.record, row.body)
-            body = fresh[row.klass][0].seal("records", "body", row.record, plain)
-            now |= {"body": body, "revision_hash": sha256(body)}
+            now |= resealed(now, old[row.klass], fresh[row.klass][0])
         anew.append(now)
     return anew
+
+
+def resealed(record: Mapping[str, Any], old: DataKey, new: DataKey) -> dict[str, bytes]:
+    """The columns of one stored record that change with its key: `body` and `revision_hash`."""
+    if sha256(record["body"]) != record["revision_hash"]:
+        raise EvidenceBroken("a stored record is not the revision that the ledger committed to")
+    plain = old.open("records", "body", record["record"], record["body"])
+    body = new.seal("records", "body", record["record"], plain)
+    return {"body": body, "revision_hash": sha256(body)}

@@ -7,7 +7,7 @@ commitments cover; it opens only in its own row, for its own person. Opening che
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
@@ -16,14 +16,22 @@ from gateway.keyring import DataKey
 from gateway.query.minimise import Record
 from gateway.tables import records
 from keys.canonical import parse_stored, sha256
+from ledger.exchange import run
+from ledger.fixed import Call, Row
+from ledger.sets import same
 
 if TYPE_CHECKING:
     from gateway.house import House
 
 
-def open_revisions(
-    house: House, revisions: Iterable[sa.Row[Any]], wrapped: Mapping[str, sa.Row[Any]]
-) -> list[Record]:
+_OF_ONE: Final = same(
+    sa.select(records)
+    .where(records.c.subject == sa.bindparam("of"))
+    .order_by(records.c.idx, records.c.record)
+)
+
+
+def open_revisions(house: House, revisions: Iterable[Row], wrapped: Mapping[str, Row]) -> list[Record]:
     """Decrypt stored revisions of one person, by the person's wrapped data keys of the same snapshot.
 
     `EvidenceBroken` when one is not what its hash says, or its key is missing.
@@ -44,13 +52,13 @@ def open_revisions(
     return opened
 
 
-def _unwrapped(house: House, row: sa.Row[Any] | None) -> DataKey:
+def _unwrapped(house: House, row: Row | None) -> DataKey:
     if row is None:
         raise EvidenceBroken("a data key is missing")
     return house.keyring.unwrap(row.subject, row.klass, row.version, row.epoch, row.wrapped)
 
 
-def revisions_of(conn: sa.Connection, subject: bytes) -> list[sa.Row[Any]]:
+def revisions_of(conn: sa.Connection, subject: bytes) -> list[Row]:
     """All stored revisions of one person, in the order of their leaves, those of one leaf by their ids."""
-    in_order = (records.c.idx, records.c.record)
-    return list(conn.execute(sa.select(records).where(records.c.subject == subject).order_by(*in_order)))
+    [rows] = run(conn, [Call(_OF_ONE, {"of": subject})])
+    return rows

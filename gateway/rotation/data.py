@@ -22,12 +22,12 @@ from gateway.errors import EvidenceBroken
 from gateway.keyring import IDENTITY, LINK, DataKey
 from gateway.notices.contacts import row_id
 from gateway.records.holdings import batches_of, is_whole
+from gateway.records.reseal import resealed
 from gateway.records.restate import restate
 from gateway.records.store import revisions_of
 from gateway.rotation.epoch import Progress, alone
 from gateway.rotation.epochs import NOBODYS
 from gateway.tables import citizen_keys, contacts, data_keys, grants, queries, subjects
-from keys.canonical import sha256
 from keys.errors import KeysError
 from ledger.tables import ledger_leaves
 
@@ -153,7 +153,7 @@ def _read(house: House, conn: sa.Connection, subject: bytes, tag: bytes) -> _Hel
         tuple(rows.read_evident(conn, grants, "tag", [tag], house.shard)),
         _rows(conn, given),
         _rows(conn, sa.select(contacts).where(contacts.c.subject == subject).order_by(contacts.c.channel)),
-        tuple(dict(row._mapping) for row in revisions_of(conn, subject)),  # noqa: SLF001  SQLAlchemy's public name
+        tuple(row.as_dict() for row in revisions_of(conn, subject)),
     )
 
 
@@ -192,9 +192,14 @@ class _Mover:
     new: Mapping[str, tuple[DataKey, dict[str, object]]]
 
     def __call__(self, klass: str, table: str, column: str, row: bytes, blob: bytes) -> bytes:
+        old, new = self.keys(klass)
+        return new.seal(table, column, row, old.open(table, column, row, blob))
+
+    def keys(self, klass: str) -> tuple[DataKey, DataKey]:
+        """The old and the new key of a class."""
         if klass not in self.old:
             raise EvidenceBroken("a data key is missing")
-        return self.new[klass][0].seal(table, column, row, self.old[klass].open(table, column, row, blob))
+        return self.old[klass], self.new[klass][0]
 
 
 def _anew(move: _Mover, before: _Held) -> _Held:
@@ -226,19 +231,12 @@ def _anew(move: _Mover, before: _Held) -> _Held:
             {"address": move(LINK, "contacts", "address", row_id(of, row["channel"]), row["address"])}
             for row in before.contacts
         ),
-        tuple(_record(move, row) for row in before.records),
+        tuple(resealed(row, *move.keys(row["klass"])) for row in before.records),
     )
 
 
 def _query(row: Row) -> bytes:
     return f"{row['institution']}:{row['query']}".encode()
-
-
-def _record(move: _Mover, row: Row) -> Row:
-    if sha256(row["body"]) != row["revision_hash"]:
-        raise EvidenceBroken("a stored record is not the revision that the ledger committed to")
-    body = move(row["klass"], "records", "body", row["record"], row["body"])
-    return {"body": body, "revision_hash": sha256(body)}
 
 
 def _write(tx: Transaction, anew: _Anew) -> int | None:

@@ -14,12 +14,13 @@ from tests.faults.steps import Case, cases, usual
 from tests.faults.town import Town, town
 
 IN_FULL = os.environ.get("CRASHES") == "all"
+IN_TURNS = os.environ.get("TEST_ENGINES") != "all"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The table's cells, engine by engine; the usual ones, or all of them where CRASHES=all."""
     if "case" in metafunc.fixturenames:
-        chosen = [case for case in cases() if IN_FULL or usual(case)]
+        chosen = [case for case in cases() if IN_FULL or usual(case, in_turns=IN_TURNS)]
         metafunc.parametrize("case", chosen, ids=[f"{case.engine}-{case}" for case in chosen])
 
 

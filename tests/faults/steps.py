@@ -119,9 +119,15 @@ USUAL_KILLS = ("append", "answer-committed", "tile", "swap-committed", "copy-out
                "chunk-rewrapped", "shredding-committed", "import-chunk", "webhook-sent")  # fmt: skip
 
 
-def usual(case: Case) -> bool:
-    """What every run takes of the table: each act killed, and each other fault at what matters most."""
-    if case.fault.dies:
-        # One engine is killed before, the other after: each step's both sides are met in every run.
-        return case.step.name in USUAL_KILLS and case.fault.after == (case.engine == POSTGRESQL)
-    return case.step.name == "answer-committed"
+def usual(case: Case, *, in_turns: bool) -> bool:
+    """What every run takes of the table: each act killed, and each other fault at what matters most.
+
+    One engine is killed before a step, the other after: each step's both sides are met. Where they go
+    `in_turns`, a step is killed on one engine, and the next on the other.
+    """
+    name, on_server = case.step.name, case.engine == POSTGRESQL
+    if not case.fault.dies:
+        return name == "answer-committed"
+    if name not in USUAL_KILLS or (in_turns and USUAL_KILLS.index(name) % 2 != on_server):
+        return False
+    return case.fault.after == on_server

@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from ledger import exchange
 from tests.faults.cluster import kill_tree
 from tests.faults.steps import COMMIT, FILE, Fault, Step
 
@@ -156,6 +157,13 @@ def _watch_postgresql(trap: Trap) -> None:
 
         return pass_by
 
+    sent = exchange.send
+
+    def pass_together(driver: Any, messages: Any) -> Any:
+        said = "; ".join(form.text for form, _ in messages)
+        return trap.statement(driver, said, lambda: sent(driver, messages))
+
+    exchange.send = pass_together
     commit = psycopg.Connection.commit
     psycopg.Cursor.execute = watched(psycopg.Cursor.execute)  # type: ignore[method-assign]
     psycopg.Cursor.executemany = watched(psycopg.Cursor.executemany)  # type: ignore[method-assign]

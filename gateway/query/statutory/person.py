@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
-from typing import Any
 
-import sqlalchemy as sa
 import structlog
 
 from consent.asks import Reason
@@ -23,6 +21,7 @@ from gateway.query.statutory.stored import Held
 from gateway.records.holdings import batches_of, is_whole
 from gateway.records.store import revisions_of
 from gateway.transaction import Transaction
+from ledger.fixed import Row
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +34,7 @@ class Found:
     """
 
     subject: bytes
-    revisions: tuple[sa.Row[Any], ...] = field(repr=False)
+    revisions: tuple[Row, ...] = field(repr=False)
     wrong: Reason | None = None
     newcomer: bool = False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import uuid
 from contextlib import redirect_stdout
@@ -199,7 +198,7 @@ def test_a_yes_or_no_without_its_rule_never_becomes_a_report(shared: World) -> N
     assert isinstance(ruled, Disclosed)
     assert make_answer(shared.house, ruled)["answer"] == "no"
     with pytest.raises(EvidenceBroken):
-        make_answer(shared.house, dataclasses.replace(ruled, rule=None))
+        make_answer(shared.house, msgspec.structs.replace(ruled, rule=None))
 
 
 def reworded(*more: PredicateRule) -> PolicyBundle:

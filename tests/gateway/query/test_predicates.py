@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from consent.policy import default_policy
 from gateway.errors import EvidenceBroken
@@ -83,7 +84,7 @@ def test_what_is_disputed_or_repaired_does_not_count(name: str, without: str) ->
 
 @pytest.mark.parametrize("name", PREDICATES)
 def test_a_record_counts_to_the_end_of_its_term_and_not_at_it(name: str) -> None:
-    last, over = (replace(AGAINST[name], shown_until=AT + more) for more in (1, 0))
+    last, over = (structs.replace(AGAINST[name], shown_until=AT + more) for more in (1, 0))
     assert evaluate(name, [last], AT) is (name in NEVER_MET)
     assert evaluate(name, [over], AT) is (name not in NEVER_MET)
 
@@ -99,7 +100,8 @@ def test_records_of_other_categories_are_not_even_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", PREDICATES)
 def test_the_order_of_records_does_not_matter(name: str) -> None:
-    harmless = record("penalty") if name == "no-adverse-record-3y" else replace(AGAINST[name], shown_until=AT)
+    hidden = structs.replace(AGAINST[name], shown_until=AT)
+    harmless = record("penalty") if name == "no-adverse-record-3y" else hidden
     one, other = ([AGAINST[name], harmless], [harmless, AGAINST[name]])
     assert evaluate(name, one, AT) is evaluate(name, other, AT) is (name in NEVER_MET)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+import ledger.exchange
 from consent.policy import default_policy
 from gateway.query.lookup import look_up
 from gateway.query.request import Query
 from gateway.query.ruled import Disclosed, Ruled, Throttled
 from gateway.query.turnstile import rule_batch
 from keys.canonical import canonical, parse_canonical
+from ledger.fixed import Call, Row
 from tests.gateway import kit
 from tests.gateway.query.asked import somebody
 from tests.gateway.world import World, new_world
@@ -74,6 +76,28 @@ def test_sixteen_asks_take_as_many_statements_as_one(shared: World, consents: li
         many, together = counted.rule([kit.query_body(consents[n % 4]) for n in range(16)])
     assert all(isinstance(ruled, Disclosed) for ruled in (*one, *many))
     assert alone == together <= MOST
+
+
+def test_a_batch_takes_four_exchanges(
+    shared: World, consents: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head; whether it may be asked; what the decisions rest on; what follows from them."""
+    counted: list[int] = []
+    name = f"_on_{shared.house.engine.dialect.name}"
+    exchange: Any = getattr(ledger.exchange, name)
+
+    def counting(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]]:
+        if threading.get_ident() == batch.thread:
+            counted.append(len(calls))
+        found: list[list[Row]] = exchange(conn, calls)
+        return found
+
+    with batches(shared) as batch:
+        monkeypatch.setattr(ledger.exchange, name, counting)
+        ruled, statements = batch.rule([kit.query_body(consents[n % 4]) for n in range(16)])
+    assert all(isinstance(one, Disclosed) for one in ruled)
+    assert counted[-4:] == [1, 3, 9, 8]  # those before are the look-ups
+    assert sum(counted[-4:]) == statements
 
 
 def test_an_answer_given_again_takes_one_statement_more_to_read_its_leaf(
