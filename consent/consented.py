@@ -7,15 +7,15 @@ signed, and within what the policy in force allows for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from consent.asks import Ask, Grant, Permit, Reason, Refuse, Ruling
 from consent.offers import offered, permitted
 from consent.policy import PolicyBundle
 
 
-@dataclass(frozen=True, slots=True)
-class _Matter:
+class _Matter(msgspec.Struct, frozen=True):
     ask: Ask
     grant: Grant
     policy: PolicyBundle

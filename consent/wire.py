@@ -65,9 +65,14 @@ D = TypeVar("D", bound=Document)
 
 def to_members(document: Document) -> dict[str, Any]:
     """The JSON object of a document, validated. Raises MalformedDocument for what no parser would accept."""
-    members = _builtins(document)
-    from_members(members, type(document))
-    return members
+    built = msgspec.to_builtins(document)
+    try:
+        again = msgspec.to_builtins(msgspec.convert(built, type(document)))
+    except (msgspec.ValidationError, KeysError, TypeError, UnicodeEncodeError):
+        again = None
+    if again != built:
+        raise MalformedDocument(f"{type(document).__name__}: a member is missing or out of form")
+    return _written(document, built)
 
 
 def from_members(members: Any, kind: type[D]) -> D:
@@ -122,10 +127,14 @@ def check_sorted(names: tuple[str, ...]) -> None:
 
 
 def _builtins(document: Document) -> dict[str, Any]:
-    read = msgspec.to_builtins(document)
+    return _written(document, msgspec.to_builtins(document))
+
+
+def _written(document: Document, built: dict[str, Any]) -> dict[str, Any]:
+    """The members as they stand in JSON."""
     # JSON arrays are lists; only the outermost members can be tuples here.
     members: dict[str, Any] = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in read.items()
+        name: list(value) if isinstance(value, tuple) else value for name, value in built.items()
     }
     try:
         for name in document.TIMES:

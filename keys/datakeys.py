@@ -13,7 +13,8 @@ value proves that the key that came out is the one that went in, whatever the cu
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from keys.custody import Custody
 from keys.errors import DecryptionFailed, Malformed
@@ -26,8 +27,7 @@ _CHECK_LABEL = b"chengxin/key-check/v1"
 _MAX_U32 = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class DataKeyPlace:
+class DataKeyPlace(NamedTuple):
     """Whose key (`subject`, raw id), of which retention class (`klass`), its own version, and its epoch."""
 
     subject: bytes
@@ -36,6 +36,7 @@ class DataKeyPlace:
     epoch: int
 
 
+@lru_cache(maxsize=64)
 def epoch_key_name(epoch: int) -> str:
     """Custody's name for the key of an epoch: `epoch-1`."""
     return f"epoch-{epoch}"
@@ -68,7 +69,7 @@ def rewrap_data_key(custody: Custody, wrapped: bytes, place: DataKeyPlace, epoch
     """The same key wrapped under another epoch. Raises what `unwrap_data_key` raises."""
     key = unwrap_data_key(custody, wrapped, place)
     head = _HEADER + _check_value(key)
-    return head + custody.wrap(epoch_key_name(epoch), key, _bound(head, replace(place, epoch=epoch)))
+    return head + custody.wrap(epoch_key_name(epoch), key, _bound(head, place._replace(epoch=epoch)))
 
 
 def _check_value(key: bytes) -> bytes:
@@ -76,11 +77,12 @@ def _check_value(key: bytes) -> bytes:
 
 
 def _bound(head: bytes, place: DataKeyPlace) -> bytes:
-    if not (0 < place.version <= _MAX_U32 and 0 < place.epoch <= _MAX_U32):
+    return head + length_prefixed(place.subject) + _of_kind(place.klass, place.version, place.epoch)
+
+
+@lru_cache(maxsize=1024)
+def _of_kind(klass: str, version: int, epoch: int) -> bytes:
+    """What keys are bound to beside their subjects: of many persons' keys the same."""
+    if not (0 < version <= _MAX_U32 and 0 < epoch <= _MAX_U32):
         raise Malformed("versions and epochs count from 1 and fit 32 bits")
-    return head + length_prefixed(
-        place.subject,
-        place.klass.encode("utf-8"),
-        place.version.to_bytes(4, "big"),
-        place.epoch.to_bytes(4, "big"),
-    )
+    return length_prefixed(klass.encode("utf-8"), version.to_bytes(4, "big"), epoch.to_bytes(4, "big"))

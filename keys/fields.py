@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -54,7 +55,7 @@ class FieldKey:
     `key` is 32 bytes, `key_id` (uint32) stands in the header, `schema` is an unsigned 32-bit number.
     """
 
-    __slots__ = ("_aes", "_end", "_header", "_starts")
+    __slots__ = ("_aes", "_end", "_header")
 
     def __init__(self, key: bytes, key_id: int, subject: bytes, schema: int) -> None:
         if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes too, and be AES-128
@@ -64,7 +65,6 @@ class FieldKey:
         self._aes = AESGCM(key)
         self._header = _HEADER.pack(_VERSION, _SUITE_AES_256_GCM, key_id)
         self._end = length_prefixed(subject, _LENGTH(schema))
-        self._starts: dict[tuple[str, str, int], bytes] = {}
 
     def seal(self, table: str, column: str, row: bytes, plaintext: bytes, random: Random) -> bytes:
         """Encrypt `plaintext` for its place."""
@@ -88,12 +88,7 @@ class FieldKey:
 
     def _bound(self, table: str, column: str, row: bytes) -> bytes:
         """What a field is bound to, header included."""
-        start = self._starts.get((table, column, len(row)))
-        if start is None:
-            of_column = length_prefixed(table.encode("utf-8"), column.encode("utf-8"))
-            start = self._header + of_column + _LENGTH(len(row))
-            self._starts[table, column, len(row)] = start
-        return start + row + self._end
+        return b"".join((self._header, _of_column(table, column), _LENGTH(len(row)), row, self._end))
 
 
 def seal_field(key: bytes, key_id: int, plaintext: bytes, place: Place, random: Random) -> bytes:
@@ -121,6 +116,12 @@ def field_key_id(blob: bytes) -> int:
     if (version, suite) != (_VERSION, _SUITE_AES_256_GCM):
         raise Malformed("a sealed field of an unknown version or suite")
     return int(key_id)
+
+
+@lru_cache(maxsize=256)
+def _of_column(table: str, column: str) -> bytes:
+    """What the fields of one column are bound to: the same whatever the key, and there are few columns."""
+    return length_prefixed(table.encode("utf-8"), column.encode("utf-8"))
 
 
 def length_prefixed(*parts: bytes) -> bytes:

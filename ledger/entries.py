@@ -10,11 +10,10 @@ that text compares as time does); `Leaf.instant` gives milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from keys.canonical import canonical
 from keys.errors import KeysError
 from keys.instant import parse_instant
 from ledger.bodies import (
@@ -76,7 +75,7 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Hex32
 
 
-class Leaf(msgspec.Struct, frozen=True, kw_only=True):
+class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="v", tag=1):
     """One entry. `prev` is the leaf hash of index - 1 (64 zeros at 0), `policy` the bundle in force."""
 
     log: Origin
@@ -98,7 +97,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """The JSON object; its body is read once the type is known."""
+    """The JSON object; its body stays as it was written until the type is known."""
 
     v: Literal[1]
     log: Origin
@@ -107,7 +106,7 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     at: Instant
     salt: Random16
     type: str
-    body: Any
+    body: msgspec.Raw
     policy: Hex32
     subject: Subject | None = None
     by: By | None = None
@@ -118,7 +117,10 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         check_instants(self.at)
 
 
+# RFC 8785, for what can stand in a leaf: names are ASCII, numbers integers, and text is escaped alike.
+_encoder: Final = msgspec.json.Encoder(order="sorted")
 _decoder: Final = msgspec.json.Decoder(_Wire)
+_bodies: Final = {type_: msgspec.json.Decoder(struct) for type_, struct in LEAF_TYPES.items()}
 
 
 def parse_body(type_: str, body: object) -> Body:
@@ -128,10 +130,8 @@ def parse_body(type_: str, body: object) -> Body:
         raise MalformedLeaf("unknown type of leaf")
     try:
         return msgspec.convert(body, struct)
-    except msgspec.ValidationError as error:
-        raise MalformedLeaf(f"body of {type_}: {_place(error)}") from None
-    except (KeysError, UnicodeEncodeError):
-        raise MalformedLeaf(f"body of {type_}: not of its form") from None
+    except (msgspec.DecodeError, KeysError, UnicodeError) as error:
+        raise _malformed_body(type_, error) from None
 
 
 def parse_by(by: Mapping[str, str] | None) -> By | None:
@@ -146,42 +146,64 @@ def parse_by(by: Mapping[str, str] | None) -> By | None:
 
 def format_leaf(leaf: Leaf) -> bytes:
     """Canonical bytes of a leaf, at most 65,535; raises MalformedLeaf for what `parse_leaf` would refuse."""
-    members: dict[str, Any] = {"v": 1}
-    for name in leaf.__struct_fields__:
-        value = getattr(leaf, name)
-        if value is not None:
-            members[name] = msgspec.to_builtins(value)
-    try:
-        _leaf(msgspec.convert(members, _Wire))
-        data = bytes(canonical(members))
-    except msgspec.ValidationError as error:
-        raise MalformedLeaf(f"leaf: {_place(error)}") from None
-    except KeysError:
-        raise MalformedLeaf("the leaf has no canonical form") from None
-    if len(data) > MAX_LEAF:
-        raise MalformedLeaf("the leaf is longer than 65,535 bytes")
+    data = _spell(leaf)
+    parse_leaf(data)
+    return data
+
+
+def format_parsed(leaf: Leaf) -> bytes:
+    """The same of a leaf whose body `parse_body` made: what was read just now is not read once more."""
+    data = _spell(leaf)
+    _check(_read(data), leaf.body)
     return data
 
 
 def parse_leaf(data: bytes) -> Leaf:
     """Leaf from its canonical bytes; anything `format_leaf` would not emit raises MalformedLeaf."""
-    if len(data) > MAX_LEAF:
-        raise MalformedLeaf("the leaf is longer than 65,535 bytes")
-    try:
-        leaf = _leaf(_decoder.decode(data))
-    except msgspec.ValidationError as error:
-        raise MalformedLeaf(f"leaf: {_place(error)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise MalformedLeaf("the leaf is not JSON") from None
+    wire = _read(data)
+    body = _body(wire)
+    _check(wire, body)
+    leaf = Leaf(
+        log=wire.log,
+        index=wire.index,
+        prev=wire.prev,
+        at=wire.at,
+        salt=wire.salt,
+        type=wire.type,
+        body=body,
+        policy=wire.policy,
+        subject=wire.subject,
+        by=wire.by,
+        sealed=wire.sealed,
+    )
     # duplicates, order, white space, escapes, nulls: one comparison refuses them all
-    if format_leaf(leaf) != data:
+    if _spell(leaf) != data:
         raise MalformedLeaf("the leaf is not canonical")
     return leaf
 
 
-def _leaf(wire: _Wire) -> Leaf:
-    """The typed leaf, once type, body, subject and actor fit each other."""
-    body = parse_body(wire.type, wire.body)
+def _spell(leaf: Leaf) -> bytes:
+    """The bytes, well-formed if the leaf is."""
+    try:
+        return _encoder.encode(leaf)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedLeaf("the leaf has no canonical form") from None
+
+
+def _read(data: bytes) -> _Wire:
+    """Every member but the body in its form."""
+    if len(data) > MAX_LEAF:
+        raise MalformedLeaf("the leaf is longer than 65,535 bytes")
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise MalformedLeaf(f"leaf: {_place(error)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedLeaf("the leaf is not JSON") from None
+
+
+def _check(wire: _Wire, body: Body) -> None:
+    """Type, body, subject and actor fit each other; else MalformedLeaf."""
     of_a_person = wire.type.partition(".")[0] in ABOUT_A_PERSON and wire.type not in ABOUT_NOBODY
     if (wire.subject is not None) != of_a_person:
         raise MalformedLeaf(f"{wire.type}: a leaf carries a person's tag exactly if it is about a person")
@@ -196,19 +218,22 @@ def _leaf(wire: _Wire) -> Leaf:
         or (wire.type in BY_NOBODY and actor != "nobody")
     ):
         raise MalformedLeaf(f"{wire.type}: the wrong kind of actor")
-    return Leaf(
-        log=wire.log,
-        index=wire.index,
-        prev=wire.prev,
-        at=wire.at,
-        salt=wire.salt,
-        type=wire.type,
-        body=body,
-        policy=wire.policy,
-        subject=wire.subject,
-        by=wire.by,
-        sealed=wire.sealed,
-    )
+
+
+def _body(wire: _Wire) -> Body:
+    """What `parse_body` makes of values, of the bytes that stand in a leaf."""
+    decoder = _bodies.get(wire.type)
+    if decoder is None:
+        raise MalformedLeaf("unknown type of leaf")
+    try:
+        return decoder.decode(wire.body)
+    except (msgspec.DecodeError, KeysError, UnicodeError) as error:
+        raise _malformed_body(wire.type, error) from None
+
+
+def _malformed_body(type_: str, error: Exception) -> MalformedLeaf:
+    place = _place(error) if isinstance(error, msgspec.ValidationError) else "not of its form"
+    return MalformedLeaf(f"body of {type_}: {place}")
 
 
 def _place(error: msgspec.ValidationError) -> str:

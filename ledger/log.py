@@ -13,21 +13,23 @@ reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
 from keys.canonical import b64u, canonical, sha256_hex
 from keys.instant import format_instant
 from keys.signing import Random
 from ledger.bodies import PolicyChanged
-from ledger.entries import Leaf, Sealed, Subject, format_leaf, parse_body, parse_by
+from ledger.entries import Leaf, Sealed, Subject, format_parsed, parse_body, parse_by
 from ledger.errors import LogBusy, MalformedLeaf
+from ledger.exchange import Reading, alone, run
+from ledger.fixed import Call
 from ledger.merkle import leaf_hash
 from ledger.rows import NO_HASH, Head, lock_head, open_shard, read_head
-from ledger.sets import both, insert_rows, upsert_rows
+from ledger.sets import both, same, to_insert, to_upsert
 from ledger.tables import ledger_head, ledger_leaves, ledger_sealed, ledger_subjects
 
 __all__ = ["Appender", "Draft", "Entry", "Head", "lock_head", "open_shard", "read_head"]
@@ -42,7 +44,7 @@ _PEOPLE: Final = both(
         ledger_subjects.c.shard == bindparam("of_shard"), among(ledger_subjects.c.tag, "tags")
     )
 )
-_MOVE_HEAD: Final = (
+_MOVE_HEAD: Final = same(
     update(ledger_head)
     .where(
         ledger_head.c.shard == bindparam("of_shard"),
@@ -55,6 +57,7 @@ _MOVE_HEAD: Final = (
         at=bindparam("new_at"),
         mac=bindparam("new_mac"),
     )
+    .returning(ledger_head.c.size)
 )
 
 Seal = Callable[[bytes, bytes], tuple[str, bytes]]
@@ -65,8 +68,7 @@ Wrap = Callable[[bytes, str], bytes]
 """(sealed blob, its SHA-256 in hex) -> the blob wrapped under the epoch key, as it is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """What a caller wants recorded. `body` and `by` are JSON values.
 
     `tag` is 16 bytes for a leaf about a person; `details` are sealed to the regulator; `about` is a column to
@@ -81,8 +83,7 @@ class Draft:
     about: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A leaf as appended: `leaf` is its canonical bytes, `at` in ms; hash 32 bytes, salt 16."""
 
     index: int
@@ -93,14 +94,12 @@ class Entry:
     salt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _PersonHead:
+class _PersonHead(msgspec.Struct, frozen=True):
     n: int
     leaf_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(msgspec.Struct, frozen=True):
     """An entry not yet written, with what `rewind` needs to go back before it."""
 
     row: dict[str, object]
@@ -161,13 +160,17 @@ class Appender:
 
     def load_subjects(self, tags: Iterable[bytes]) -> None:
         """Read the heads of these persons' chains in one statement; a tag without a row is a new person's."""
+        alone(self._conn, self.reading_subjects(tags))
+
+    def reading_subjects(self, tags: Iterable[bytes]) -> Reading[None]:
+        """The same as a reading, to be read with others."""
         wanted = sorted(set(tags) - self._people.keys())
         for first in range(0, len(wanted), _TAGS_PER_READ):
             some = wanted[first : first + _TAGS_PER_READ]
+            found = yield Call(_PEOPLE, {"of_shard": self._shard, "tags": some})
             self._people.update(dict.fromkeys(some, _NOBODY_YET))
-            found = self._conn.execute(_PEOPLE.on(self._conn), {"of_shard": self._shard, "tags": some})
-            for row in found.all():
-                self._people[bytes(row.tag)] = _PersonHead(row.n, bytes(row.leaf_hash))
+            for row in found:
+                self._people[row.tag] = _PersonHead(row.n, row.leaf_hash)
 
     def append(self, draft: Draft) -> Entry:
         """Make the next leaf. Raises MalformedLeaf, and then nothing was appended.
@@ -181,7 +184,7 @@ class Appender:
         body = parse_body(draft.type, draft.body)
         policy = body.policy if isinstance(body, PolicyChanged) else self._policy
         sealed, sealed_row = self._sealed(draft.details, salt)
-        leaf = format_leaf(
+        leaf = format_parsed(
             Leaf(
                 log=self._origin,
                 index=self._head.size,
@@ -214,12 +217,14 @@ class Appender:
             if undone.tag is not None and undone.person_before is not None:
                 self._people[undone.tag] = undone.person_before
 
-    def flush(self) -> Head:
+    def flush(self, also: Sequence[Call] = ()) -> Head:
         """Write what was appended: leaves, sealed details, persons' heads, the log's head; a statement each.
 
-        Raises LogBusy when the head row is not as it was locked, which no caller that holds the lock can see.
+        `also` is what a caller has to write, before it and in the same exchange. Raises LogBusy when the head
+        row is not as it was locked, which no caller that holds the lock can see.
         """
         if not self._pending:
+            run(self._conn, also)
             return self._head
         before = self._pending[0].head_before
         tags = sorted({pending.tag for pending in self._pending if pending.tag is not None})
@@ -233,10 +238,22 @@ class Appender:
             }
             for tag in tags
         ]
-        insert_rows(self._conn, ledger_leaves, [pending.row for pending in self._pending])
-        insert_rows(self._conn, ledger_sealed, sealed)
-        upsert_rows(self._conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash"), people)
-        moved = self._conn.execute(
+        conn = self._conn
+        calls = [
+            *also,
+            *to_insert(conn, ledger_leaves, [pending.row for pending in self._pending]),
+            *to_insert(conn, ledger_sealed, sealed),
+            *to_upsert(conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash"), people),
+            self._to_move(before),
+        ]
+        if not run(conn, calls)[-1]:
+            raise LogBusy("the head moved under the lock")
+        self._written += len(self._pending)
+        self._pending.clear()
+        return self._head
+
+    def _to_move(self, before: Head) -> Call:
+        return Call(
             _MOVE_HEAD,
             {
                 "of_shard": self._shard,
@@ -248,11 +265,6 @@ class Appender:
                 "new_mac": None if self._head_mac is None else self._head_mac(self._head),
             },
         )
-        if moved.rowcount != 1:
-            raise LogBusy("the head moved under the lock")
-        self._written += len(self._pending)
-        self._pending.clear()
-        return self._head
 
     def _person(self, tag: bytes | None) -> _PersonHead | None:
         if tag is None:

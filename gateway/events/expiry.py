@@ -8,11 +8,11 @@ One that was withdrawn before was told of then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from gateway.events.telling import EXPIRED
 from gateway.tables import expiries, grants

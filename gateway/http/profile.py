@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Protocol
+
+import msgspec
 
 from gateway.errors import GatewayError
 from keys.canonical import unb64u
@@ -42,7 +43,7 @@ _PARAMETERS: Final = frozenset({"created", "keyid", "nonce", "alg", "tag"})
 _HEADER_LIMIT: Final = 2048
 _KEY: Final = r"[a-z*][a-z0-9_.*-]*"
 _INPUT: Final = re.compile(rf" *({_KEY})=\(([ !-'*-~]*)\)([ -~]*)")
-_COMPONENTS: Final = re.compile(r' *(?:"[a-z@-]+"(?: +"[a-z@-]+")*)? *')
+_COMPONENTS: Final = re.compile(r'(?:"[a-z@-]+"(?: +"[a-z@-]+")*)?')
 _PARAMETER: Final = re.compile(rf'; *({_KEY})=(?:([0-9]{{1,15}})|"([ !#-\[\]-~]*)")')
 _SIGNATURE: Final = re.compile(rf" *({_KEY})=:([A-Za-z0-9+/]{{86}}==): *")
 _METHOD: Final = re.compile(r"[A-Z]{1,16}")
@@ -97,8 +98,7 @@ class Headers(Protocol):
     def get(self, key: str, /) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureInput:
+class SignatureInput(msgspec.Struct, frozen=True):
     """One parsed signature, not yet verified. `created` is in seconds since the Unix epoch, UTC."""
 
     label: str
@@ -169,17 +169,22 @@ def check_nonce(nonce: str) -> None:
 
 def format_params(components: tuple[str, ...], parameters: Mapping[str, int | str]) -> str:
     """The strict serialisation (RFC 9651 section 4.1) of the inner list and its parameters, order kept."""
-    inner = " ".join(f'"{name}"' for name in components)
-    pairs = "".join(
+    pairs = [
         f";{name}={value}" if isinstance(value, int) else f';{name}="{value}"'
         for name, value in parameters.items()
-    )
-    return f"({inner}){pairs}"
+    ]
+    return "".join([_format_components(components), *pairs])
+
+
+@lru_cache(maxsize=64)
+def _format_components(components: tuple[str, ...]) -> str:
+    inner = " ".join(f'"{name}"' for name in components)
+    return f"({inner})"
 
 
 @lru_cache(maxsize=64)
 def _parse_components(inner: str) -> tuple[str, ...]:
-    if not _COMPONENTS.fullmatch(inner):
+    if not _COMPONENTS.fullmatch(inner.strip(" ")):
         # Another signature's list cannot stand here: parentheses end the inner list. Left are component
         # parameters such as ;req or ;sf, upper case, and what is no string.
         raise SignatureRefused(Why.COMPONENTS)

@@ -40,8 +40,8 @@ class Served:
     def over(self, method: str, route: str, status: int, *, quiet: bool = False) -> None:
         """Count it, and say so in the log unless it is one of a flood (`quiet`)."""
         took = time.perf_counter() - self.began
-        metrics.REQUESTS.labels(route, str(status)).inc()
-        metrics.SECONDS.labels(route).observe(took)
+        metrics.requests(route, str(status)).inc()
+        metrics.seconds(route).observe(took)
         if not quiet:
             log.info("request", method=method, route=route, status=status, ms=round(took * 1000, 1))
 

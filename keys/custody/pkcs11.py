@@ -22,9 +22,8 @@ a key in the token that no file names.
 
 from __future__ import annotations
 
-import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,9 +40,9 @@ from keys.custody.directory import (
     remove_root,
     write_root,
 )
+from keys.custody.ready import MacKey, WrappingKey
 from keys.custody.sealed_file import SECRET_BYTES, SealedFile, seal_file
 from keys.custody.token import TokenSession, open_token
-from keys.custody.wrapping import unwrap_secret, wrap_secret
 from keys.errors import CustodyError, CustodyLocked, DecryptionFailed, KeyNameTaken, Malformed, UnknownKeyName
 from keys.signing import Random
 
@@ -137,7 +136,7 @@ class Pkcs11Custody:
         self._session = session
         self._root = cipher.ident
         self._random = random
-        self._opened: dict[str, _Held] = {}
+        self._opened: dict[str, WrappingKey | MacKey | _Inside] = {}
 
     def names(self) -> tuple[str, ...]:
         return self._unlocked().names()
@@ -160,22 +159,20 @@ class Pkcs11Custody:
             directory.create(name, kind, ident, {_KEPT: _TOKEN})
 
     def wrap(self, name: str, plaintext: bytes, aad: bytes) -> bytes:
-        return wrap_secret(self._key(name, "aead").secret, plaintext, aad, self._random)
+        return self._wrapping(name).wrap(plaintext, aad, self._random)
 
     def unwrap(self, name: str, blob: bytes, aad: bytes) -> bytes:
-        return unwrap_secret(self._key(name, "aead").secret, blob, aad)
+        return self._wrapping(name).unwrap(blob, aad)
 
     def mac(self, name: str, message: bytes) -> bytes:
-        key = self._key(name, "mac")
-        if key.inside:
-            return self._session.mac(key.secret, message)
-        return hmac.digest(key.secret, message, "sha256")
+        key = self._key(name)
+        return key.mac(message) if isinstance(key, MacKey) else self._session.mac(_ident(key, "mac"), message)
 
     def sign(self, name: str, message: bytes) -> bytes:
-        return self._session.sign(self._key(name, "ed25519").secret, message)
+        return self._session.sign(_ident(self._key(name), "ed25519"), message)
 
     def public(self, name: str) -> bytes:
-        return self._session.public(self._key(name, "ed25519").secret)
+        return self._session.public(_ident(self._key(name), "ed25519"))
 
     def destroy(self, name: str) -> None:
         directory = self._unlocked()
@@ -210,24 +207,43 @@ class Pkcs11Custody:
         self._session.require_ours()
         return self._directory
 
-    def _key(self, name: str, kind: Kind) -> _Held:
-        directory = self._unlocked()
-        held = self._opened.get(name)
-        if held is None:
-            header, secret = directory.open(name)
-            held = self._opened[name] = _Held(header["kind"], secret, header[_KEPT] == _TOKEN)
-        if held.kind != kind:
+    def _wrapping(self, name: str) -> WrappingKey:
+        key = self._key(name)
+        if not isinstance(key, WrappingKey):
             raise UnknownKeyName("custody holds no such key of that kind")
-        return held
+        return key
+
+    def _key(self, name: str) -> WrappingKey | MacKey | _Inside:
+        directory = self._unlocked()
+        opened = self._opened.get(name)
+        if opened is None:
+            opened = self._opened[name] = _open(directory, name)
+        return opened
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A key that was used: itself, or its CKA_ID when it is kept inside the token."""
+class _Inside:
+    """A key that is kept inside the token, by its CKA_ID."""
 
     kind: str
-    secret: bytes = field(repr=False)
-    inside: bool
+    ident: bytes
+
+
+_USES: Mapping[str, Callable[[bytes], WrappingKey | MacKey]] = {"aead": WrappingKey, "mac": MacKey}
+
+
+def _open(directory: KeyDirectory, name: str) -> WrappingKey | MacKey | _Inside:
+    header, secret = directory.open(name)
+    if header[_KEPT] == _TOKEN:
+        return _Inside(header["kind"], secret)
+    return _USES[header["kind"]](secret)
+
+
+def _ident(key: WrappingKey | MacKey | _Inside, kind: Kind) -> bytes:
+    """The CKA_ID of a key of that kind inside the token."""
+    if not isinstance(key, _Inside) or key.kind != kind:
+        raise UnknownKeyName("custody holds no such key of that kind")
+    return key.ident
 
 
 @dataclass(frozen=True, slots=True)

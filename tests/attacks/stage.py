@@ -91,11 +91,18 @@ class Gate:
         self.turn = threading.local()
 
     def submit(self, *work: Any) -> Any:
+        self._wait()
+        return self.lane.submit(*work)
+
+    def submit_all(self, *work: Any) -> Any:
+        self._wait()
+        return self.lane.submit_all(*work)
+
+    def _wait(self) -> None:
         turn: Turn | None = getattr(self.turn, "of", None)
         if turn is not None:
             turn.came.set()
             assert turn.go.wait(PATIENCE_S), "nobody lets this actor go"
-        return self.lane.submit(*work)
 
     @property
     def queued(self) -> int:

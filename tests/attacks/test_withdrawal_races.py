@@ -32,7 +32,7 @@ from tests.attacks.stage import Asks, Side, Stage, another_process
 from tests.gateway.world import DAY_MS, new_world
 
 SEED = int(os.environ.get("RACES_SEED", "20261122"))
-RACES = int(os.environ.get("RACES", "10000" if os.environ.get("TEST_ENGINES") == "all" else "576"))
+RACES = int(os.environ.get("RACES", "10000" if os.environ.get("TEST_ENGINES") == "all" else "288"))
 ACROSS = RACES if RACES >= 10_000 else RACES // 2
 """How many across two processes."""
 FEW = 96

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nacl import bindings
 
 import keys.sealing
+from keys.custody.ready import MacKey, WrappingKey
 
 Step: TypeAlias = tuple[str, tuple[int, ...]]
 """What was done, and the sizes of what it was done with."""
@@ -44,6 +45,13 @@ _PRIMITIVES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("json.read", orjson.loads),
     ("json.write", orjson.dumps),
 )
+_METHODS: tuple[tuple[type, str, str], ...] = (
+    (nacl.signing.VerifyKey, "verify", "ed25519.verify"),
+    (MacKey, "mac", "hmac"),
+    (WrappingKey, "wrap", "custody.wrap"),
+    (WrappingKey, "unwrap", "custody.unwrap"),
+)
+"""What is called on keys that were made ready before the tracer came."""
 
 
 def _serves() -> bool:
@@ -60,8 +68,8 @@ class Tracer:
         for name, primitive in _PRIMITIVES:
             self._replace(patch, primitive, self._counting(name, primitive))
         self._replace(patch, AESGCM, self._aes_gcm())
-        verify = nacl.signing.VerifyKey.verify
-        patch.setattr(nacl.signing.VerifyKey, "verify", self._counting("ed25519.verify", verify))
+        for owner, method, name in _METHODS:
+            patch.setattr(owner, method, self._counting(name, getattr(owner, method)))
 
     @contextmanager
     def record(self) -> Iterator[list[Step]]:

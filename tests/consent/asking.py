@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from consent.asks import Approval, Ask, ConsentAsk, Grant, Ruling, Standing, StatutoryAsk
 from consent.decision import decide, decide_approval, decide_redelivery, decide_request

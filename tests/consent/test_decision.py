@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from consent.asks import Ask, Grant, Permit, Reason, Refuse, Ruling, Standing, StatutoryAsk
 from consent.decision import decide

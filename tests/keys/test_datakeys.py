@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -28,11 +27,11 @@ def test_a_data_key_is_random_not_derived(custody: Custody) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        replace(PLACE, subject=b"\x02" * 16),
-        replace(PLACE, klass="link"),
-        replace(PLACE, version=2),
-        replace(PLACE, epoch=2),
-        replace(PLACE, subject=b"\x01" * 15 + b"\x01l", klass="oan"),
+        PLACE._replace(subject=b"\x02" * 16),
+        PLACE._replace(klass="link"),
+        PLACE._replace(version=2),
+        PLACE._replace(epoch=2),
+        PLACE._replace(subject=b"\x01" * 15 + b"\x01l", klass="oan"),
     ],
     ids=["subject", "class", "version", "epoch", "shifted"],
 )
@@ -72,7 +71,7 @@ def test_a_destroyed_epoch_key_leaves_its_data_keys_unreadable(custody: Custody)
 
 def test_an_epoch_without_a_key_is_unknown(custody: Custody) -> None:
     with pytest.raises(UnknownKeyName):
-        new_data_key(custody, replace(PLACE, epoch=9), os.urandom)
+        new_data_key(custody, PLACE._replace(epoch=9), os.urandom)
 
 
 @pytest.mark.parametrize("wrapped", [b"", b"\x01\x01" + bytes(8), b"\x02\x01" + bytes(60), bytes(70)])
@@ -81,7 +80,7 @@ def test_what_is_no_wrapped_key_is_malformed(custody: Custody, wrapped: bytes) -
         unwrap_data_key(custody, wrapped, PLACE)
 
 
-@pytest.mark.parametrize("place", [replace(PLACE, version=0), replace(PLACE, version=2**32)])
+@pytest.mark.parametrize("place", [PLACE._replace(version=0), PLACE._replace(version=2**32)])
 def test_numbers_out_of_range_are_refused(custody: Custody, place: DataKeyPlace) -> None:
     with pytest.raises(Malformed):
         new_data_key(custody, place, os.urandom)

@@ -7,12 +7,25 @@ from typing import Any
 
 import msgspec
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.canonical import canonical
+from keys.signing import thumbprint
 from ledger.bodies import LEAF_TYPES
-from ledger.entries import MAX_LEAF, By, Leaf, Sealed, Subject, format_leaf, parse_body, parse_by, parse_leaf
+from ledger.entries import (
+    MAX_LEAF,
+    By,
+    Leaf,
+    Sealed,
+    Subject,
+    format_leaf,
+    format_parsed,
+    parse_body,
+    parse_by,
+    parse_leaf,
+)
 from ledger.errors import LedgerError, MalformedLeaf
 from ledger.members import ZERO_HASH
 from tests.ledger.bodies import BODIES, leaves
@@ -79,7 +92,8 @@ def test_every_type_reads_what_it_writes(type_: str, data: st.DataObject) -> Non
     made = data.draw(leaves(st.just(type_)))
     written = format_leaf(made)
     assert parse_leaf(written) == made
-    assert format_leaf(parse_leaf(written)) == written
+    assert format_leaf(parse_leaf(written)) == format_parsed(made) == written
+    assert rfc8785.dumps(json.loads(written)) == written
 
 
 @pytest.mark.parametrize("type_", sorted(LEAF_TYPES))
@@ -233,6 +247,23 @@ def test_other_spelling_of_a_leaf_is_refused(respelled: Any) -> None:
     assert other != data
     with pytest.raises(MalformedLeaf):
         parse_leaf(other)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=43, max_size=43))
+def test_free_text_in_a_leaf_is_spelt_as_rfc_8785_spells_it(text: str) -> None:
+    """A published key's coordinate is the one member whose characters no pattern bounds."""
+    public = {"kty": "OKP", "crv": "Ed25519", "x": text}
+    body = {"use": "receipt", "kid": thumbprint(public), "public": public, "holder": "credit.example.cn/log0"}
+    written = format_leaf(leaf("key.published", body, subject=None, by=None, sealed=None))
+    assert rfc8785.dumps(json.loads(written)) == written
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"by": None}, {"subject": None}, {"prev": HEX.upper()}, {"salt": TAG[:-1]}, {"log": "a b"}]
+)
+def test_a_body_that_was_read_does_not_excuse_the_rest(wrong: dict[str, Any]) -> None:
+    with pytest.raises(MalformedLeaf):
+        format_parsed(leaf(**wrong))
 
 
 def test_null_is_not_an_absent_member() -> None:

@@ -1,0 +1,50 @@
+"""Values of the hot path say nothing of what they hold, in whatever way they are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from rich.pretty import pretty_repr
+
+from gateway.keyring import DataKey
+from gateway.query import minimise, record_leaf, redeliver, request, ruled
+from gateway.values import Value
+
+SHAPES = [
+    shape
+    for module in (minimise, record_leaf, redeliver, request, ruled)
+    for shape in vars(module).values()
+    if isinstance(shape, type) and issubclass(shape, Value) and shape is not Value
+]
+
+
+class Held(Value, frozen=True):
+    secret: str
+    more: tuple[Any, ...] = ()
+
+
+def test_no_repr_shows_a_member() -> None:
+    held = Held("110101199003070011", (Held("another"),))
+    for shown in (repr(held), str(held), f"{held}", pretty_repr(held), repr([held])):
+        assert "1101" not in shown
+        assert "another" not in shown
+
+
+def test_a_value_is_never_changed() -> None:
+    with pytest.raises(AttributeError):
+        Held("secret").secret = "other"  # type: ignore[misc]
+    assert msgspec.structs.replace(Held("secret"), secret="other") == Held("other")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_no_value_of_a_query_shows_itself(shape: type[Value]) -> None:
+    assert shape.__repr__ is Value.__repr__
+    assert shape.__rich_repr__ is Value.__rich_repr__
+
+
+def test_a_data_key_does_not_show_its_key() -> None:
+    key = DataKey(b"subject", b"k" * 32, 1, bytes)
+    assert b"k" * 32 not in repr(key).encode()
+    assert "kkkk" not in pretty_repr(key)
