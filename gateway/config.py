@@ -82,7 +82,7 @@ def load_settings(home: Path | None = None) -> Settings:
     try:
         known = {key: value for key, value in in_file.items() if key in Settings.model_fields}
         first = {} if home is None else {"home": home}
-        chosen = _Given(**{**known, **EnvSettingsSource(Settings)(), **first})
+        chosen = _Given(**{**known, **(EnvSettingsSource(Settings)() if in_environ else {}), **first})
     except ValidationError as error:
         wrong.extend(_explain(error, in_environ, file))
     if wrong:

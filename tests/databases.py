@@ -66,7 +66,7 @@ class Postgres:
     def database(self, template: str = TEMPLATE) -> Iterator[str]:
         """The name of a fresh database; dropped afterwards, whoever is still connected."""
         name = f"t{next(self._serial)}"
-        self.admin(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
+        self.admin(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield name
         finally:

@@ -14,7 +14,6 @@ ON_BOTH = {
     "query",
     "consents",
     "people",
-    "institutions",
     "records",
     "test_house.py",
     "test_rows.py",
@@ -24,18 +23,33 @@ ON_BOTH = {
     "test_policies.py",
     "test_news.py",
     "test_heads.py",
+    "test_exchange.py",
 }
 """Folders and modules whose houses stand on SQLite and on PostgreSQL: what reads and writes the database."""
-IN_FULL = {"rotation", "erasure", "events", "notices", "recovery"}
+IN_FULL = {
+    "rotation",
+    "erasure",
+    "events",
+    "notices",
+    "recovery",
+    "institutions",
+    "query/statutory",
+    "consents/test_passkeys.py",
+    "consents/test_challenges.py",
+}
 """The same, on PostgreSQL only where TEST_ENGINES=all: on a build machine, and for whoever has the time."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test of these that uses `engine`, itself or through `world`, runs once on every engine."""
-    place = Path(metafunc.module.__file__).relative_to(HERE).parts[0]
-    both = ON_BOTH | (IN_FULL if os.environ.get("TEST_ENGINES") == "all" else set())
-    if "engine" in metafunc.fixturenames and place in both:
+    place = Path(metafunc.module.__file__).relative_to(HERE)
+    chosen = os.environ.get("TEST_ENGINES") == "all" if _is_of(place, IN_FULL) else _is_of(place, ON_BOTH)
+    if "engine" in metafunc.fixturenames and chosen:
         metafunc.parametrize("engine", databases.ENGINES, indirect=True, scope="module")
+
+
+def _is_of(place: Path, names: set[str]) -> bool:
+    return any(place.is_relative_to(name) for name in names)
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ from keys.custody.sealed_file import LEAST
 from keys.sealing import generate_x25519
 from keys.signing import PrivateKey, generate_key, parse_public_jwk
 from tests import databases
+from tests.gateway.remembered import remembering
 
 DAY_MS = 86_400_000
 REGULATOR, REGISTRAR, BANK, OTHER_BANK, SOURCE = (synthetic_uscc(n) for n in range(5))
@@ -149,6 +150,7 @@ def new_house(
     with (
         patch("gateway.custody.create_file_custody", quick),
         patch("gateway.provision.migrate", databases.migrated_once),
+        remembering(),
     ):
         return initialise(chosen, policy or roomy_policy(), clock or SettableClock())
 
@@ -231,7 +233,9 @@ def copied(home: Path, clock: Callable[[], int]) -> Iterator[tuple[House, Partie
             shutil.copytree(founded.home / part, home / part)
         if settings.database_file is not None:
             shutil.copy(founded.home / settings.database_file.name, settings.database_file)
-        yield open_house(settings, clock), founded.parties
+        with remembering():
+            house = open_house(settings, clock)
+        yield house, founded.parties
 
 
 def _leave(house: House) -> None:

@@ -52,6 +52,7 @@ from tests.gateway.founding import (
     register,
     roomy_policy,
 )
+from tests.gateway.remembered import remembering, routes_remembered
 
 __all__ = [
     "BANK",
@@ -195,7 +196,8 @@ class World:
 
     def reopen(self) -> House:
         """The same installation opened anew, as a second process would."""
-        return open_house(self.house.settings, self.clock)
+        with remembering():
+            return open_house(self.house.settings, self.clock)
 
 
 @contextmanager
@@ -223,11 +225,12 @@ def serving(
 ) -> Iterator[tuple[PublishingThread, BaseWSGIServer]]:
     """Publisher and HTTP server of a house; they and the house are ended on leaving."""
     publishing = PublishingThread(house)
-    app = create_app(house, publishing)
+    with routes_remembered():
+        app = create_app(house, publishing)
     server = make_server(
         "127.0.0.1", house.settings.port, wrap(app) if wrap else app, threaded=True, request_handler=_Quiet
     )
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     publishing.start()
     thread.start()
     try:

@@ -30,6 +30,8 @@ from gateway.demo.people import Born, Person, synthetic_people, synthetic_uscc
 from gateway.server import Worker
 from keys.custody.file import create_file_custody
 from keys.custody.sealed_file import LEAST
+from tests import databases
+from tests.gateway.remembered import remembering, routes_remembered
 
 ORIGIN = "credit.example.cn/log0"
 REGULATOR, REGISTRAR, BANK, SOURCE, OTHER_BANK = (synthetic_uscc(serial) for serial in range(5))
@@ -115,11 +117,13 @@ def _log_errors(_settings: Settings) -> None:
 
 @contextmanager
 def shell_in(place: Path) -> Iterator[Shell]:
-    """A shell with an empty home, a clean environment, and a custody that opens fast."""
+    """A shell with an empty home, a clean environment, and an installation that is made and opened fast."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("CHENGXIN_")}
     with (
         patch.dict(os.environ, kept, clear=True),
         patch("gateway.custody.create_file_custody", partial(create_file_custody, cost=LEAST)),
+        patch("gateway.provision.migrate", databases.migrated_once),
+        remembering(),
         patch("gateway.logs.configure", _log_errors),
         patch("gateway.server.configure", _log_errors),
     ):
@@ -131,9 +135,10 @@ def shell_in(place: Path) -> Iterator[Shell]:
 def serving(shell: Shell) -> Iterator[None]:
     """The server of this home, on the port that its settings name."""
     settings = load_settings(shell.home)
-    worker = Worker(settings)
+    with routes_remembered():
+        worker = Worker(settings)
     server = make_server("127.0.0.1", settings.port, worker.app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     worker.start()
     thread.start()
     try:
