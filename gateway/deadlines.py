@@ -1,4 +1,6 @@
-"""A time limit for whoever sends us a request, so that slow clients cannot hold the server's threads.
+"""The server's worker: time limits for whoever sends us a request, and what it hands to the front.
+
+So that slow clients cannot hold the server's threads:
 
 Invariant: a request that was not received whole in `READ_S` is cut off, however it dribbles in, and a client
 that does not take its answer is given up after `STALL_S`. What is being answered is never cut short by it:

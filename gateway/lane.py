@@ -4,6 +4,9 @@ Invariant: `submit` returns only after the transaction that carried the work is 
 raises, and then nothing of that work stands in the ledger). There is no timer: the first to arrive leads,
 takes what is waiting (at most `limit`), commits once for all, and hands the lead to the next. At one client
 it costs nothing; under load commit, round trips and lock are shared.
+
+The look-ups before the lock share a lane of their own in the same way (`House.finding`): there `submit`
+returns what was read, and nothing is committed.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ class Slot(Generic[P, R]):
 
 
 class Lane:
-    """A queue with one leader at a time; `carry` runs a batch in one transaction, fills in its outcomes."""
+    """A queue with one leader at a time; `carry` does a batch's work at once and fills in its outcomes."""
 
     def __init__(
         self,

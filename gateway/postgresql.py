@@ -105,11 +105,11 @@ def _require_alive(dialect: Any, connection: Any, record: Any, _proxy: object) -
     used = record.info.get(_USED)
     if used is None:  # just connected
         return
-    said = select.poll()
-    said.register(connection.fileno(), select.POLLIN)
-    if time.monotonic() - used < _ASK_AFTER_S and not said.poll(0):
-        return
     try:
+        said = select.poll()
+        said.register(connection.fileno(), select.POLLIN)
+        if time.monotonic() - used < _ASK_AFTER_S and not said.poll(0):
+            return
         dialect.do_ping(connection)
     except psycopg.Error as error:
         raise sa.exc.InvalidatePoolError from error

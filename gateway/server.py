@@ -41,7 +41,7 @@ PATIENCE_S: Final = 30.0
 AGAIN_S: Final = 0.5
 SWITCH_S: Final = 0.0005
 """How long a thread may compute while another waits to go on (s), a tenth of Python's own: whoever holds the
-head's lock comes back from the database some twenty times, and waits for its turn each time."""
+head's lock comes back from the database once an exchange and once from COMMIT, and waits for its turn."""
 
 log = structlog.get_logger(__name__)
 

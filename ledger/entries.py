@@ -128,6 +128,8 @@ def parse_body(type_: str, body: object) -> Body:
     struct = LEAF_TYPES.get(type_)
     if struct is None:
         raise MalformedLeaf("unknown type of leaf")
+    if isinstance(body, msgspec.Struct):  # which would be taken unread
+        raise MalformedLeaf(f"{type_}: a body is JSON values")
     try:
         return msgspec.convert(body, struct)
     except (msgspec.DecodeError, KeysError, UnicodeError) as error:
@@ -153,6 +155,8 @@ def format_leaf(leaf: Leaf) -> bytes:
 
 def format_parsed(leaf: Leaf) -> bytes:
     """The same of a leaf whose body `parse_body` made: what was read just now is not read once more."""
+    if type(leaf.body) is not LEAF_TYPES.get(leaf.type):
+        raise MalformedLeaf(f"{leaf.type}: the body is another type's")
     data = _spell(leaf)
     _check(_read(data), leaf.body)
     return data

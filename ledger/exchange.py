@@ -38,7 +38,9 @@ Message: TypeAlias = tuple[OnPostgresql, Sequence[bytes | None] | None]
 
 _PLANS_SERVE: Final = 1_000
 """Exchanges of a connection after which its plans are made anew."""
-_FAILED: Final = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
+_DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+_OUT_OF_STEP: Final = frozenset({"26000", "42P05", "0A000"})
+"""What a server says that knows other prepared statements than this session, or other tables than it did."""
 
 
 def alone(conn: sa.Connection, reading: Reading[T]) -> T:
@@ -164,12 +166,15 @@ def _on_postgresql(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]
             messages.append((form, values))
         results = send(driver, messages)
     except BaseException as error:  # noqa: BLE001  raised again, as SQLAlchemy's
-        broken_off = driver.pgconn.pipeline_status != PipelineStatus.OFF
+        broken_off = (
+            isinstance(error, OperationalError) or driver.pgconn.pipeline_status != PipelineStatus.OFF
+        )
         _fail(conn, error, bound[0][0].text, broken_off=broken_off)
     found: list[list[Row]] = []
     for (form, sent), result in zip(messages, results, strict=True):
-        if result.status in _FAILED:
-            _fail(conn, error_from_result(result, encoding="utf-8"), form.text)
+        if result.status not in _DONE:
+            refused = error_from_result(result, encoding="utf-8")
+            _fail(conn, refused, form.text, broken_off=refused.sqlstate in _OUT_OF_STEP)
         if sent is None:
             session.prepared.add(form.name)
         else:
@@ -184,7 +189,8 @@ def send(driver: Any, messages: Sequence[Message]) -> list[Any]:
     Opens the driver's transaction as the driver would. A driver's error here means that the exchange did not
     come to its end: the connection is good for nothing more.
     """
-    pgconn, opens = driver.pgconn, driver.pgconn.transaction_status == TransactionStatus.IDLE
+    pgconn = driver.pgconn
+    opens = pgconn.transaction_status == TransactionStatus.IDLE and not driver.autocommit
     pgconn.enter_pipeline_mode()
     if opens:
         pgconn.send_query_params(_begin(driver), None)
@@ -196,8 +202,10 @@ def send(driver: Any, messages: Sequence[Message]) -> list[Any]:
     pgconn.pipeline_sync()
     results: list[Any] = driver.wait(_results(pgconn))
     pgconn.exit_pipeline_mode()
-    if opens and results.pop(0).status in _FAILED:
+    if opens and results.pop(0).status not in _DONE:
         raise OperationalError("no transaction could be opened")
+    if len(results) != len(messages):
+        raise OperationalError("an exchange came back with other results than were asked for")
     return results
 
 

@@ -1,8 +1,9 @@
 """Fixed statements: each is compiled once for each engine, to its text and to what makes its values.
 
 Invariant: a statement's text never depends on the values it is run with; on SQLite it depends on how many
-there are in a list, rounded up to a power of two, so that few texts serve all. What a column holds is handed
-on as the driver gives it: on SQLite that may be of any type, for whoever can write to the file.
+there are in a list, rounded up to a power of two up to 256, so that few texts serve; a longer one is spelt
+out each time. What a column holds is handed on as the driver gives it: on SQLite that may be of any type, for
+whoever can write to the file.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class OnSqlite:
         text = self.texts.get(sizes)
         if text is None:
             text = self.compiled.construct_expanded_state({**given, **padded}).statement
-            self.texts[sizes] = text
+            if max(sizes, default=0) <= _SPELT_OUT:
+                self.texts[sizes] = text
         values: list[Any] = []
         for name in self.names:
             if name not in self.lists:

@@ -27,7 +27,7 @@ from ledger.entries import Leaf, Sealed, Subject, format_parsed, parse_body, par
 from ledger.errors import LogBusy, MalformedLeaf
 from ledger.exchange import Reading, alone, run
 from ledger.fixed import Call
-from ledger.merkle import leaf_hash
+from ledger.merkle import HASH_SIZE, leaf_hash
 from ledger.rows import NO_HASH, Head, lock_head, open_shard, read_head
 from ledger.sets import both, same, to_insert, to_upsert
 from ledger.tables import ledger_head, ledger_leaves, ledger_sealed, ledger_subjects
@@ -111,6 +111,8 @@ class _Pending(msgspec.Struct, frozen=True):
 
 
 _NOBODY_YET: Final = _PersonHead(0, NO_HASH)
+_BROKEN: Final = _PersonHead(-1, NO_HASH)
+"""Of a row that is no head: SQLite keeps whatever an intruder leaves in a column."""
 
 
 class Appender:
@@ -170,7 +172,11 @@ class Appender:
             found = yield Call(_PEOPLE, {"of_shard": self._shard, "tags": some})
             self._people.update(dict.fromkeys(some, _NOBODY_YET))
             for row in found:
-                self._people[row.tag] = _PersonHead(row.n, row.leaf_hash)
+                self._people[row.tag] = _person_head(row.n, row.leaf_hash)
+
+    def continues(self, tag: bytes) -> bool:
+        """Whether a leaf about this person can be appended: not where the head of their chain is broken."""
+        return self._people.get(tag) is not _BROKEN
 
     def append(self, draft: Draft) -> Entry:
         """Make the next leaf. Raises MalformedLeaf, and then nothing was appended.
@@ -273,7 +279,10 @@ class Appender:
             raise MalformedLeaf("a tag is 16 bytes")
         if tag not in self._people:
             self.load_subjects([tag])
-        return self._people[tag]
+        person = self._people[tag]
+        if person is _BROKEN:
+            raise MalformedLeaf("the head of a person's chain is none")
+        return person
 
     def _sealed(
         self, details: Mapping[str, Any] | None, salt: bytes
@@ -318,6 +327,12 @@ class Appender:
         self._policy = policy
         if draft.tag is not None and person is not None:
             self._people[draft.tag] = _PersonHead(person.n + 1, entry.leaf_hash)
+
+
+def _person_head(n: object, last: object) -> _PersonHead:
+    if isinstance(n, int) and n > 0 and isinstance(last, bytes) and len(last) == HASH_SIZE:
+        return _PersonHead(n, last)
+    return _BROKEN
 
 
 def _subject(tag: bytes | None, person: _PersonHead | None) -> Subject | None:

@@ -16,11 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.arrays import array_of
-from ledger.exchange import run
 from ledger.fixed import POSTGRESQL, Both, Call
 
 Among: TypeAlias = Callable[[Any, str], sa.ColumnElement[bool]]
-"""`among(column, name)`: the value is one of the list `name`; with a pair of columns, one of its `pairs`."""
+"""`among(column, name)`: the value is one of the list `name`; of several columns, a tuple of its `pairs`."""
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows to write: all have the same columns."""
 
@@ -36,16 +35,11 @@ def same(statement: Any) -> Both:
 
 
 def pairs(conn: sa.Connection, name: str, wanted: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """The parameters of `among((a, b), name)`: tuples of one length."""
+    """The parameters of `among((a, b, …), name)`: tuples of one length, at least one of them."""
     if conn.dialect.name != POSTGRESQL:
         return {name: wanted}
     columns = zip(*wanted, strict=True)
     return {f"{name}_{place}": column for place, column in enumerate(columns, 1)}
-
-
-def insert_rows(conn: sa.Connection, table: sa.Table, rows: Rows) -> None:
-    """INSERT these rows."""
-    run(conn, to_insert(conn, table, rows))
 
 
 def to_insert(conn: sa.Connection, table: sa.Table, rows: Rows) -> list[Call]:

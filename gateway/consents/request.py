@@ -27,7 +27,7 @@ from gateway.institutions.standing import signers_standings, standing_row, stand
 from gateway.keyring import LINK
 from gateway.people.subjects import find_by_number, stands
 from gateway.policies import named_by
-from gateway.query.quota import Asked, take_one
+from gateway.query.quota import Charge, take_one
 from gateway.query.request import Signer
 from gateway.query.ruled import Throttled
 from gateway.rows import ROW_KEY
@@ -86,7 +86,7 @@ def request_consent(
         )
         if earlier is not None and repeated and not _without_standing(ruling):
             return _again(tx, ask, earlier, signer)
-        turned_away = take_one(tx, Asked(signer.institution, signer.operator, ask.purpose))
+        turned_away = take_one(tx, Charge(signer.institution, signer.operator, ask.purpose))
         if turned_away is not None:
             return turned_away
         if isinstance(ruling, Refuse):

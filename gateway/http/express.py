@@ -1,13 +1,13 @@
 """The express lane: the hot route without Flask. What is not a plain answer goes to Flask, which says so.
 
-Invariant: nothing is said here but an `Answer`. Every check is the very function that the Flask route calls;
-when one refuses before anything was ruled, Flask begins anew with the same request and refuses it in its own
-words. What was ruled is not ruled again: it is handed over (`Ruled`), and Flask only says it.
+Invariant: nothing is said here but an `Answer`, and nothing is let through that the Flask route would refuse:
+the checks are the same, by the same functions, under a key that Flask has met (`recognise_operator`). When
+one refuses before anything was ruled, Flask begins anew with the same request and refuses it in its own
+words. What was ruled is not ruled again: it is handed over (`Unsaid`), and Flask only says it.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO, RawIOBase
@@ -20,10 +20,9 @@ from gateway import logs, tracing
 from gateway.errors import GatewayError
 from gateway.http.auth import recognise_operator
 from gateway.http.flood import Flood, source_address
-from gateway.http.served import HEADERS, REQUEST_ID, Served
+from gateway.http.served import HEADERS, REQUEST_ID, Served, arrive
 from gateway.http.whole import MAX_BODY, ROUTE, Whole
 from gateway.http.wire import JSON, parse_body
-from gateway.ids import new_uuid
 from gateway.query.answer import Answer, Outcome, Refusal, conclude, rule
 from gateway.query.request import Asked, Query, Signer
 from gateway.query.ruled import Throttled
@@ -35,7 +34,7 @@ Environ: TypeAlias = dict[str, Any]
 Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
 
 RULED: Final = "chengxin.ruled"
-"""Where a WSGI environment holds a `Ruled`: no client can put anything there."""
+"""Where a WSGI environment holds a `Unsaid`: no client can put anything there."""
 _NAMES: Final = {
     "signature": "HTTP_SIGNATURE",
     "signature-input": "HTTP_SIGNATURE_INPUT",
@@ -45,7 +44,7 @@ _NAMES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ruled:
+class Unsaid:
     """What became of a query in the express lane, for Flask to say; `outcome` may be an error to raise."""
 
     signer: Signer
@@ -130,7 +129,7 @@ class Express:
         self._house = house
         self._flood = flood
         # The signature besides: what was ruled is said to the very request that it was ruled for.
-        self._waiting: WeakKeyDictionary[socket, tuple[str, Ruled]] = WeakKeyDictionary()
+        self._waiting: WeakKeyDictionary[socket, tuple[str, Unsaid]] = WeakKeyDictionary()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a query, or leave it to Flask."""
@@ -149,7 +148,7 @@ class Express:
         environ[RULED] = ruled
         return self._flask(environ, start_response)
 
-    def _ruled_before(self, environ: Environ) -> Ruled | None:
+    def _ruled_before(self, environ: Environ) -> Unsaid | None:
         """What `answer_all` ruled on this request, if it did."""
         client = environ.get("gunicorn.socket")
         signature, ruled = (None, None) if client is None else self._waiting.pop(client, (None, None))
@@ -161,7 +160,7 @@ class Express:
         outcomes = iter(rule(self._house, [one.asked for one in askings if one is not None]))
         for (client, whole), asking in zip(wholes, askings, strict=True):
             said = None if asking is None else self._conclude(asking, next(outcomes))
-            if isinstance(said, Ruled):
+            if isinstance(said, Unsaid):
                 self._waiting[client] = whole.environ[_NAMES["signature"]], said
             yield said if isinstance(said, Reply) else None
 
@@ -182,10 +181,10 @@ class Express:
             return None
         if query.statute is not None:
             return None
-        served = Served(new_uuid(self._house.random), time.perf_counter())
+        served = arrive(self._house.random)
         return _Asking(Asked(query, members, signer, served.id), source, served)
 
-    def _conclude(self, asking: _Asking, outcome: Outcome) -> Reply | Ruled:
+    def _conclude(self, asking: _Asking, outcome: Outcome) -> Reply | Unsaid:
         """The answer to a query that was ruled on; what else became of it, for Flask to say."""
         signer, query = asking.asked.signer, asking.asked.query.query_id
         logs.begin_request(asking.served.id)
@@ -199,7 +198,7 @@ class Express:
             logs.end_request()
         if isinstance(said, Refusal) and said.reason is Reason.OPERATOR_SUSPENDED:
             self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
-        return Ruled(signer, query, said, asking.served)
+        return Unsaid(signer, query, said, asking.served)
 
     def _reply(self, asking: _Asking, said: Answer) -> Reply:
         """What leaves, counted and logged."""

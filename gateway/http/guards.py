@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from gateway import tracing
 from gateway.http.auth import authenticate_citizen, authenticate_operator, signed_as_citizen
-from gateway.http.express import RULED, Ruled
+from gateway.http.express import RULED, Unsaid
 from gateway.http.flood import Flood, TooManyBadSignatures
 from gateway.http.operation import Operation
 from gateway.http.signature import SignatureRefused, parse_signature
@@ -76,7 +76,7 @@ class Api:
 
     def operator(self) -> Signer:
         """The operator who signed this request, counted as such. `SignatureRefused` or `UnknownKey`."""
-        ruled: Ruled | None = request.environ.get(RULED)
+        ruled: Unsaid | None = request.environ.get(RULED)
         if ruled is not None:
             g.keyid = ruled.signer.nonce.key
             return ruled.signer

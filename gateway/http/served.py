@@ -46,8 +46,13 @@ class Served:
             log.info("request", method=method, route=route, status=status, ms=round(took * 1000, 1))
 
 
+def arrive(random: Random) -> Served:
+    """A request that came now, under an id of ours."""
+    return Served(new_uuid(random), time.perf_counter())
+
+
 def begin(random: Random, trace_id: str | None = None) -> Served:
     """From here on this thread serves a request; what a client or a proxy calls it is not asked."""
-    served = Served(new_uuid(random), time.perf_counter())
+    served = arrive(random)
     logs.begin_request(served.id, trace_id)
     return served

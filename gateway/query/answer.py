@@ -84,7 +84,10 @@ def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> 
 
 def rule(house: House, asked: Sequence[Asked], looks: int = LOOKS) -> list[Outcome]:
     """Steps 1 and 2 for all of these together; aligned. An error is the outcome of those it befell alone."""
-    asks = prepare(house, asked)  # 1
+    try:
+        asks = prepare(house, asked)  # 1
+    except Exception as error:  # noqa: BLE001  raised again for each by `conclude`
+        return [error for _ in asked]
     outcomes: list[Outcome] = [one if isinstance(one, BaseException) else Moved() for one in asks]
     ready = {place: one for place, one in enumerate(asks) if isinstance(one, Ask)}
     slots = house.lane.submit_all(  # 2

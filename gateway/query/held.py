@@ -25,7 +25,8 @@ from gateway.query.lookup import digest
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
 from gateway.records.holdings import Batches, is_whole, reading_batches
-from gateway.tables import citizen_keys, data_keys, grants, institutions, queries, records
+from gateway.records.store import OF_MANY
+from gateway.tables import citizen_keys, data_keys, grants, institutions, queries
 from gateway.transaction import Transaction
 from keys.signing import Jwk
 from ledger.exchange import Reading, together
@@ -41,7 +42,6 @@ LEAVES = both(
     )
 )
 WRAPPED = both(lambda among: sa.select(data_keys).where(among(data_keys.c.subject, "subjects")))
-REVISIONS = both(lambda among: sa.select(records).where(among(records.c.subject, "subjects")))
 
 COUNTED = ("consent", "uses", "changed_index", "mac")
 
@@ -143,7 +143,7 @@ def _wrapped(subjects: Sequence[bytes]) -> Reading[dict[bytes, dict[str, Row]]]:
 def _revisions(subjects: Sequence[bytes]) -> Reading[dict[bytes, list[Row]]]:
     """All stored revisions of each person."""
     found: dict[bytes, list[Row]] = defaultdict(list)
-    for row in (yield Call(REVISIONS, {"subjects": subjects})):
+    for row in (yield Call(OF_MANY, {"subjects": subjects})):
         found[row.subject].append(row)
     return found
 
@@ -154,8 +154,8 @@ def _leaves(held: Held, asks: Sequence[Ask], shard: int) -> Reading[dict[int, by
     again = {before.index for before, mac in used if before is not None and is_again(before, mac)}
     if not again:
         return {}
-    found = yield Call(LEAVES, {"of_shard": shard, "indexes": sorted(again)})
-    return {row.idx: bytes(row.leaf) for row in found}
+    found = yield Call(LEAVES, {"of_shard": shard, "indexes": sorted(again, key=str)})
+    return {row.idx: row.leaf for row in found if isinstance(row.leaf, bytes)}
 
 
 def _has_moved(tx: Transaction, held: Held, ask: Ask) -> bool:
@@ -212,8 +212,9 @@ def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:
         document=found.consent,
         state=row["state"],
         uses=row["uses"],
-        key_live=_was_live(key, row["grant_index"]),
-        effective=max(found.effective, key["effective"]),
+        # Of rows that are not sound nothing is read: SQLite keeps whatever an intruder leaves in a column.
+        key_live=sound and _was_live(key, row["grant_index"]),
+        effective=max(found.effective, key["effective"]) if sound else found.effective,
         sound=sound,
     )
 

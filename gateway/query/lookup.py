@@ -86,12 +86,6 @@ def _ask(house: House, one: Asked, found: Found) -> Ask:
     return Ask(one.query, one.body, one.signer, found, mac)
 
 
-def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
-    """The same for one query alone, nothing remembered."""
-    [found] = find(house, [Wanted(query, signer)])
-    return _ask(house, Asked(query, body, signer, None), found)
-
-
 def find_batch(house: House, batch: Sequence[Slot[Any, Any]]) -> None:
     """Carry a batch of look-ups: fill in what was found for each."""
     with carrying([slot.request for slot in batch]):

@@ -54,8 +54,8 @@ FLUSHED = sa.delete(throttled).where(
 log = structlog.get_logger(__name__)
 
 
-class Asked(NamedTuple):
-    """Who asks, for what purpose: all that a quota looks at."""
+class Charge(NamedTuple):
+    """Whom one ask is charged to, and for what purpose: all that a quota looks at."""
 
     institution: str
     operator: str
@@ -120,9 +120,9 @@ class Meter:
         self._read: dict[Key, Count] = {}
         self._turned_away: dict[str, int] = {}
         self._now: dict[Key, Count] = {}
-        self._against: dict[tuple[Asked, bool], Quotas] = {}
+        self._against: dict[tuple[Charge, bool], Quotas] = {}
 
-    def read(self, asks: Iterable[Asked]) -> Reading[None]:
+    def read(self, asks: Iterable[Charge]) -> Reading[None]:
         """What was counted so far against the quotas of these."""
         wanted = sorted({_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)})
         if wanted:
@@ -131,21 +131,21 @@ class Meter:
                 self._read[Key(row.scope, row.name, row.purpose, row.per)] = _count(self._tx, row.as_dict())
         self._now = dict(self._read)
 
-    def turn_away(self, asked: Asked) -> Throttled | None:
+    def turn_away(self, asked: Charge) -> Throttled | None:
         """`Throttled` when there is no room whatever becomes of the ask. Counts nothing else."""
         return self._throttled(asked, wait(self._now, self._quotas(asked, again=True), self._tx.at))
 
-    def take(self, asked: Asked, *, again: bool = False) -> Throttled | None:
+    def take(self, asked: Charge, *, again: bool = False) -> Throttled | None:
         """Count one leaf, or `Throttled`. `again` for an answer given again, which counts for no purpose."""
         return self._throttled(asked, take(self._now, self._quotas(asked, again=again), self._tx.at))
 
-    def give_back(self, asked: Asked) -> None:
+    def give_back(self, asked: Charge) -> None:
         """Take back what `take` has counted: the ask leaves no leaf after all."""
         for quota, name in self._quotas(asked):
             key = _key(quota, name)
             self._now[key] = Count(self._now[key].window, self._now[key].count - 1)
 
-    def count(self, asked: Asked, at: int) -> None:
+    def count(self, asked: Charge, at: int) -> None:
         """Count one leaf of a time (ms) that is over, whatever room there was."""
         for quota, name in self._quotas(asked, again=not asked.purpose):
             key, then = _key(quota, name), window(quota.per, at)
@@ -172,7 +172,7 @@ class Meter:
             calls += to_add(conn, throttled, ("operator", "minute"), "count", counted)
         return calls
 
-    def _quotas(self, asked: Asked, *, again: bool = False) -> Quotas:
+    def _quotas(self, asked: Charge, *, again: bool = False) -> Quotas:
         against = self._against.get((asked, again))
         if against is None:  # a batch is asked by few: what they count against is found once for all
             found = self._tx.policy.quotas_for(asked.institution, asked.operator, asked.purpose)
@@ -180,7 +180,7 @@ class Meter:
             self._against[asked, again] = against
         return against
 
-    def _throttled(self, asked: Asked, seconds: int | None) -> Throttled | None:
+    def _throttled(self, asked: Charge, seconds: int | None) -> Throttled | None:
         if seconds is None:
             return None
         self._turned_away[asked.operator] = self._turned_away.get(asked.operator, 0) + 1
@@ -188,7 +188,7 @@ class Meter:
         return Throttled(seconds)
 
 
-def take_one(tx: Transaction, asked: Asked, *, again: bool = False) -> Throttled | None:
+def take_one(tx: Transaction, asked: Charge, *, again: bool = False) -> Throttled | None:
     """Count one leaf that an act of its own is about to append, or say that there is no room for it."""
     meter = Meter(tx)
     alone(tx.conn, meter.read([asked]))
@@ -197,7 +197,7 @@ def take_one(tx: Transaction, asked: Asked, *, again: bool = False) -> Throttled
     return turned_away
 
 
-def recount(tx: Transaction, asks: Iterable[tuple[Asked, int]]) -> None:
+def recount(tx: Transaction, asks: Iterable[tuple[Charge, int]]) -> None:
     """Count leaves that came back, each at its own time (ms), so that quotas hold for what follows them."""
     counted = list(asks)
     meter = Meter(tx)

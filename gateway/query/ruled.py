@@ -1,6 +1,6 @@
 """What the turnstile ruled: the values that the hot path hands from the lock to the delivery.
 
-Invariant: every one but `Throttled` (and a replayed nonce) stands in the ledger; a `Disclosed` holds all that
+Invariant: every one but `Throttled` (and what is an error) stands in the ledger; a `Disclosed` holds all that
 its answer is made of, so that making it again, from the same revisions and as of the same instant, gives the
 same bytes.
 """
@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from consent.asks import Reason
 from consent.predicates import PredicateRule
-from gateway.errors import ReplayedNonce
+from gateway.errors import EvidenceBroken, ReplayedNonce
 from gateway.values import Value
 from keys.signing import Jwk
 from ledger.fixed import Row
@@ -66,4 +66,4 @@ class Moved:
     """What was looked up is no longer so (the person's keys were replaced, say): look up again."""
 
 
-Ruled: TypeAlias = Disclosed | Refused | Throttled | ReplayedNonce | Moved
+Ruled: TypeAlias = Disclosed | Refused | Throttled | ReplayedNonce | EvidenceBroken | Moved

@@ -7,7 +7,7 @@
 
 Invariant: check and record are one step. Nonce, quota, standing, consent, use count and entry are read and
 written under one lock and commit together. Evidence that is broken refuses its own ask alone; the others of
-the batch go through.
+the batch go through. Where it is the head of a person's chain, no leaf can follow: those asks fail.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.query import held as holding
 from gateway.query import redeliver
 from gateway.query.held import Held, Id, grant_of, id_of
 from gateway.query.predicates import only_applicable
-from gateway.query.quota import Asked, Meter
+from gateway.query.quota import Charge, Meter
 from gateway.query.record_leaf import record_answer, record_refusal, request_of
 from gateway.query.redeliver import Recalled, Used
 from gateway.query.request import Ask
@@ -47,7 +47,7 @@ def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
         tx.conn,
         tx.are_fresh([ask.signer.nonce for ask in asks]),  # 1
         holding.opening(tx, asks),
-        meter.read([_asked(ask) for ask in asks]),
+        meter.read([_charge(ask) for ask in asks]),
     )
     live = [ask for ask, first in zip(asks, fresh, strict=True) if first]
     ahead = _take_ahead(meter, held.used, live)  # 2
@@ -55,13 +55,16 @@ def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
     moved = holding.read(tx, held, heard)
     for ask in heard:
         if id(ask) in moved and id(ask) in ahead:
-            meter.give_back(_asked(ask))
+            meter.give_back(_charge(ask))
     ruled: list[Ruled] = []
     for ask, first in zip(asks, fresh, strict=True):
         if not first:
             ruled.append(ReplayedNonce())
         elif id(ask) in moved:
             ruled.append(Moved())
+        elif not tx.appender.continues(ask.found.tag):
+            holding.alert("ledger_subjects", ask.query.query_id)
+            ruled.append(EvidenceBroken("the head of a person's chain is none"))
         else:  # 3, 4
             ruled.append(ahead.get(id(ask)) or _rule(tx, held, meter, ask, taken=id(ask) in ahead))
     spent = tx.to_keep([ask.signer.nonce for ask in live if id(ask) not in moved])
@@ -79,7 +82,7 @@ def _take_ahead(meter: Meter, used: Mapping[Id, Used], asks: Sequence[Ask]) -> d
     for ask in asks:
         again = id_of(ask) in seen
         seen.add(id_of(ask))
-        throttled = meter.turn_away(_asked(ask)) if again else meter.take(_asked(ask))
+        throttled = meter.turn_away(_charge(ask)) if again else meter.take(_charge(ask))
         if throttled is not None or not again:
             ahead[id(ask)] = throttled
     return ahead
@@ -102,7 +105,7 @@ def _rule(
         tx.at,
     )
     ruling = _sobered(ask, ruling)
-    throttled = None if taken else meter.take(_asked(ask))
+    throttled = None if taken else meter.take(_charge(ask))
     if throttled is not None:
         return throttled
     if isinstance(ruling, Permit):
@@ -125,7 +128,7 @@ def _rule_again(
         used.given_at or 0,
     )
     recalled = _recalled(tx, held, ask, used, _sobered(ask, ruling))
-    throttled = meter.take(_asked(ask), again=isinstance(recalled, Recalled))
+    throttled = meter.take(_charge(ask), again=isinstance(recalled, Recalled))
     if throttled is not None:
         return throttled
     if isinstance(recalled, Reason):
@@ -236,5 +239,5 @@ def _decided(ask: Ask, *, reused: bool = False) -> decision.Ask:
     )
 
 
-def _asked(ask: Ask) -> Asked:
-    return Asked(ask.signer.institution, ask.signer.operator, ask.query.purpose)
+def _charge(ask: Ask) -> Charge:
+    return Charge(ask.signer.institution, ask.signer.operator, ask.query.purpose)

@@ -35,11 +35,11 @@ from gateway.records.report import ImportReport, Tally
 from gateway.records.restate import restate
 from gateway.records.rows import Record, record_body
 from gateway.records.rules import Rule
+from gateway.records.store import OF_MANY
 from gateway.tables import records
 from keys.canonical import b64u, canonical, sha256, sha256_hex
 from ledger.exchange import run
 from ledger.fixed import Call, Row
-from ledger.sets import both
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -51,7 +51,6 @@ ATTEMPTS: Final = 3
 _HELD: Final = sa.select(records).where(
     records.c.reference_lookup.in_(sa.bindparam("lookups", expanding=True))
 )
-_ROWS: Final = both(lambda among: sa.select(records).where(among(records.c.subject, "subjects")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def _write(tx: Transaction, source: str, authority: str, changes: Sequence[_Chan
     require_standing(tx, source, "source")
     tags = {change.subject.subject: change.subject.tag for change in changes}
     held: dict[bytes, list[Row]] = defaultdict(list)
-    [stored] = run(tx.conn, [Call(_ROWS, {"subjects": sorted(tags)})])
+    [stored] = run(tx.conn, [Call(OF_MANY, {"subjects": sorted(tags)})])
     for row in stored:
         held[row.subject].append(row)
     now = {row.record: row.revision_hash for rows in held.values() for row in rows}

@@ -18,7 +18,7 @@ from gateway.tables import records
 from keys.canonical import parse_stored, sha256
 from ledger.exchange import run
 from ledger.fixed import Call, Row
-from ledger.sets import same
+from ledger.sets import both, same
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -29,6 +29,9 @@ _OF_ONE: Final = same(
     .where(records.c.subject == sa.bindparam("of"))
     .order_by(records.c.idx, records.c.record)
 )
+
+OF_MANY: Final = both(lambda among: sa.select(records).where(among(records.c.subject, "subjects")))
+"""All stored revisions of these persons."""
 
 
 def open_revisions(house: House, revisions: Iterable[Row], wrapped: Mapping[str, Row]) -> list[Record]:

@@ -17,7 +17,7 @@ from gateway.erasure.order import erase_again
 from gateway.errors import EvidenceBroken
 from gateway.keyring import LINK
 from gateway.people.subjects import Subject, tag_lookups
-from gateway.query.quota import Asked, recount
+from gateway.query.quota import Charge, recount
 from gateway.records.holdings import batches_of, is_whole
 from gateway.records.restate import restate
 from gateway.records.store import revisions_of
@@ -49,7 +49,7 @@ def go_on(house: House, conn: sa.Connection, after: Head, missing: list[Leaf], s
     entry = tx.append("log.recovered", {"since": since, "size": after.size})
     _restate(tx, missing, since)
     recount(
-        tx, [(asked, at) for leaf in missing if (asked := _asked(leaf)) for at in (parse_instant(leaf.at),)]
+        tx, [(asked, at) for leaf in missing if (asked := _charge(leaf)) for at in (parse_instant(leaf.at),)]
     )
     _leap(conn, house.origin, entry.index, tx.at)
     tx.appender.flush()
@@ -100,7 +100,7 @@ def _spend_certificates(conn: sa.Connection, missing: list[Leaf]) -> None:
         conn.execute(insert_or_nothing(conn, spent_certificates, ("sha256",)), spent)
 
 
-def _asked(leaf: Leaf) -> Asked | None:
+def _charge(leaf: Leaf) -> Charge | None:
     """What a leaf counts as, for quotas (`gateway.query.quota`)."""
     body: Any = leaf.body
     if leaf.by is None or leaf.by.institution is None or leaf.by.operator is None:
@@ -110,7 +110,7 @@ def _asked(leaf: Leaf) -> Asked | None:
         or leaf.type in ("consent.requested", "query.pending", "query.redelivered")
         or (leaf.type == "query.refused" and body.pending is None)
     )
-    return Asked(leaf.by.institution, leaf.by.operator, getattr(body, "purpose", "")) if counted else None
+    return Charge(leaf.by.institution, leaf.by.operator, getattr(body, "purpose", "")) if counted else None
 
 
 def _leap(conn: sa.Connection, origin: str, index: int, at: int) -> None:

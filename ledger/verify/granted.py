@@ -1,4 +1,4 @@
-"""What an auditor remembers of consents, requests and answers, packed: some hundred bytes of each.
+"""What an auditor remembers of consents, requests and answers, packed: some hundred bytes of the first two.
 
 Invariant: nothing is forgotten that a rule may look back to. Rules see records (`Grant`) that read and write
 the columns here; what an answer was is read again from its leaf.

@@ -38,7 +38,7 @@ from ledger.verify.spellings import FORMS, categories
 from ledger.verify.state import World
 
 _SEEN: Final = frozenset({"log-origin", "index", "prev", "opened-first"})
-"""Rules of the chain that a plain leaf held already when it was read (`parts`)."""
+"""Rules of the chain that a plain leaf held already when it was read (`shorts`)."""
 _FRAME: Final = frozenset({"closed-last", "policy-in-force", "sealing-announced", "sealing-current"})
 _ACTOR: Final = frozenset({"actor-known", "actor-standing", "actor-queries"})
 _ANY: Final = frozenset(
@@ -73,8 +73,8 @@ _EVERY: Final = (*CHAIN, *erasures.OF_EVERY_LEAF, *corrections.OF_EVERY_LEAF, *c
 
 
 def rules_of(form: int) -> tuple[Rules, Rules, Rules]:
-    """The rules of the frame, the actor and the scope of a form: all that neither `parts` nor its lane
-    holds.
+    """The rules of the frame, the actor and the scope of a form: all that neither `shorts` nor its
+    lane holds.
     """
     row = (*_EVERY, *replay.REPLAY[FORMS[form].type].rules)
     rest = tuple(rule for rule in row if rule.name not in _SEEN | _ANY | REST[form])

@@ -45,7 +45,7 @@ class Taking:
         self._asked_by: dict[bytes, bytes] = {}
         self._recent: dict[int, _Given] = {}
         self._older: dict[int, _Given] = {}
-        self.lanes: tuple[Lane, ...] = (
+        self.lanes: tuple[Lane, ...] = (  # in the order of `spellings.FORMS`
             self._answered,
             self._answered,
             self._refused,

@@ -1,4 +1,7 @@
-"""Exchanges with a real database: what SQLAlchemy promises of its transactions holds for them too."""
+"""Exchanges with a real database: what SQLAlchemy promises of its transactions holds for them too.
+
+Here and not under tests/ledger, because a world on either engine is here.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,9 @@ import sqlalchemy as sa
 from gateway import db
 from gateway.tables import request_nonces
 from gateway.transaction import SPENT
-from ledger import exchange
 from ledger.exchange import Reading, alone, run, together
 from ledger.fixed import Call, Row
-from ledger.sets import insert_rows, pairs, to_insert, to_update, to_upsert
-from tests import databases
+from ledger.sets import pairs, to_insert, to_update, to_upsert
 from tests.gateway.world import World, new_world
 
 KEY = ("key", "nonce")
@@ -35,6 +36,10 @@ def conn(shared: World) -> Iterator[sa.Connection]:
         yield connection
 
 
+def write(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    run(conn, to_insert(conn, request_nonces, rows))
+
+
 def nonce(name: str, expires: int = 1) -> dict[str, Any]:
     return {"key": "k", "nonce": name, "expires": expires}
 
@@ -50,7 +55,7 @@ def expiries(conn: sa.Connection) -> dict[str, int]:
 
 
 def test_what_was_written_is_read_in_the_same_transaction(conn: sa.Connection) -> None:
-    insert_rows(conn, request_nonces, [nonce("a"), nonce("b", -(2**62))])
+    write(conn, [nonce("a"), nonce("b", -(2**62))])
     assert alone(conn, spent(conn, "a", "b", "c")) == {"a", "b"}
     assert expiries(conn) == {"a": 1, "b": -(2**62)}
 
@@ -65,12 +70,12 @@ def test_several_readings_go_together_and_each_gets_its_own(conn: sa.Connection)
         return "nothing to ask"
         yield
 
-    insert_rows(conn, request_nonces, [nonce("a"), nonce("b")])
+    write(conn, [nonce("a"), nonce("b")])
     assert together(conn, twice(), never(), spent(conn, "b")) == [({"a"}, {"b"}), "nothing to ask", {"b"}]
 
 
 def test_rows_are_upserted_and_updated(conn: sa.Connection) -> None:
-    insert_rows(conn, request_nonces, [nonce("a")])
+    write(conn, [nonce("a")])
     run(conn, to_upsert(conn, request_nonces, KEY, ("expires",), [nonce("a", 5), nonce("b", 6)]))
     assert expiries(conn) == {"a": 5, "b": 6}
     run(conn, to_update(conn, request_nonces, "nonce", [{"nonce": "b", "expires": 7}]))
@@ -79,21 +84,21 @@ def test_rows_are_upserted_and_updated(conn: sa.Connection) -> None:
 
 def test_what_is_not_committed_is_not_there(shared: World) -> None:
     with db.writing(shared.house.engine) as conn:
-        insert_rows(conn, request_nonces, [nonce("gone")])
+        write(conn, [nonce("gone")])
     with shared.house.read() as conn:
         assert alone(conn, spent(conn, "gone")) == set()
 
 
 def test_a_savepoint_undoes_its_exchanges_alone(conn: sa.Connection) -> None:
-    insert_rows(conn, request_nonces, [nonce("before")])
+    write(conn, [nonce("before")])
     savepoint = conn.begin_nested()
-    insert_rows(conn, request_nonces, [nonce("inside")])
+    write(conn, [nonce("inside")])
     savepoint.rollback()
     assert alone(conn, spent(conn, "before", "inside")) == {"before"}
 
 
 def test_nothing_after_a_failed_statement_has_an_effect(conn: sa.Connection) -> None:
-    insert_rows(conn, request_nonces, [nonce("a")])
+    write(conn, [nonce("a")])
     savepoint = conn.begin_nested()
     calls = [*to_insert(conn, request_nonces, [nonce("a")]), *to_insert(conn, request_nonces, [nonce("b")])]
     with pytest.raises(sa.exc.IntegrityError) as failed:
@@ -105,7 +110,7 @@ def test_nothing_after_a_failed_statement_has_an_effect(conn: sa.Connection) -> 
 
 
 def test_a_value_that_cannot_be_sent_fails_by_itself(conn: sa.Connection) -> None:
-    insert_rows(conn, request_nonces, [nonce("a")])
+    write(conn, [nonce("a")])
     savepoint = conn.begin_nested()
     with pytest.raises(UnicodeEncodeError):
         alone(conn, spent(conn, "\ud800"))
@@ -128,55 +133,8 @@ def test_listeners_hear_each_statement(shared: World, conn: sa.Connection) -> No
     assert heard == ["INSERT", "SELECT", "SELECT"]
 
 
-def test_a_connection_that_was_lost_says_so_and_the_next_is_whole(shared: World) -> None:
-    if shared.house.settings.database_file is not None:
-        pytest.skip("no server to lose")
-    with db.writing(shared.house.engine) as conn:
-        insert_rows(conn, request_nonces, [nonce("lost")])
-        pid = conn.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-        with databases.superuser(shared.house.settings.database_url) as other:
-            other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
-        with pytest.raises(sa.exc.OperationalError) as lost:
-            alone(conn, spent(conn, "lost"))
-        assert lost.value.connection_invalidated
-        with pytest.raises(sa.exc.PendingRollbackError):
-            alone(conn, spent(conn, "lost"))
-    with shared.house.read() as conn:
-        assert alone(conn, spent(conn, "lost")) == set()
-
-
-def test_a_resting_connection_that_the_server_ended_is_not_handed_out(shared: World) -> None:
-    if shared.house.settings.database_file is not None:
-        pytest.skip("no server to lose")
-    with shared.house.read() as conn:
-        pid = conn.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-    with databases.superuser(shared.house.settings.database_url) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
-    with shared.house.read() as conn:
-        assert alone(conn, spent(conn, "any")) == set()
-
-
-def test_plans_are_made_anew_now_and_then(conn: sa.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    if conn.dialect.name == "sqlite":
-        pytest.skip("plans are made anew each time")
-    sent: list[list[bool]] = []
-    send = exchange.send
-
-    def noting(driver: Any, messages: Any) -> list[Any]:
-        sent.append([values is None for _, values in messages])
-        return send(driver, messages)
-
-    monkeypatch.setattr(exchange, "send", noting)
-    monkeypatch.setattr(exchange, "_PLANS_SERVE", 3)
-    conn.info.clear()
-    conn.connection.driver_connection.execute("DEALLOCATE ALL")  # type: ignore[union-attr]
-    for _ in range(8):
-        alone(conn, spent(conn, "a"))
-    assert [any(prepared) for prepared in sent] == [True, False, False, False, True, False, False, False]
-
-
 def test_rows_come_back_as_they_were_stored(conn: sa.Connection) -> None:
-    insert_rows(conn, request_nonces, [{"key": "密", "nonce": "随机", "expires": 0}])
+    write(conn, [{"key": "密", "nonce": "随机", "expires": 0}])
     [[row]] = run(conn, [Call(SPENT, pairs(conn, "spent", [("密", "随机")]))])
     assert isinstance(row, Row)
     assert row == ("密", "随机")

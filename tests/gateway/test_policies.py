@@ -24,7 +24,6 @@ from gateway.house import House
 from gateway.policies import apply_policy, enact
 from gateway.query import ruled
 from gateway.query.answer import Refusal
-from gateway.query.lookup import look_up
 from gateway.query.request import Query
 from gateway.query.turnstile import rule_batch
 from gateway.transaction import Transaction
@@ -33,6 +32,7 @@ from keys.notes import format_vkey
 from ledger.verify.__main__ import main as verify
 from tests.gateway import kit
 from tests.gateway.policies import checked, waiting
+from tests.gateway.query.asked import look_up
 from tests.gateway.test_house import batched, registered
 from tests.gateway.test_leaf_types import pins
 from tests.gateway.world import World

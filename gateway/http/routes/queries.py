@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from gateway import tracing
 from gateway.errors import Rejected
 from gateway.http import operations
-from gateway.http.express import RULED, Ruled
+from gateway.http.express import RULED, Unsaid
 from gateway.http.guards import Api, Guard
 from gateway.http.wire import JSON, MalformedBody, problem_reply, read_body, reply
 from gateway.query.answer import Answer, Refusal, answer, deliver
@@ -29,7 +29,7 @@ def register(api: Api) -> None:
 
     @api.route("/v1/queries", ["POST"], Guard.OPERATOR, operations.QUERY)
     def query(signer: Signer) -> Response:
-        ruled: Ruled | None = request.environ.get(RULED)
+        ruled: Unsaid | None = request.environ.get(RULED)
         if ruled is not None:
             return _said(api, ruled.query, ruled.said())
         asked, body = read_body(Query)

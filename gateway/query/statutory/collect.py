@@ -16,7 +16,7 @@ from gateway import metrics
 from gateway.errors import Rejected
 from gateway.institutions.published import encryption_keys_of
 from gateway.keyring import wrapped_of
-from gateway.query.quota import Asked, take_one
+from gateway.query.quota import Charge, take_one
 from gateway.query.redeliver import rule_then, same_revisions
 from gateway.query.request import Signer
 from gateway.query.ruled import Disclosed, Refused, Throttled
@@ -71,7 +71,7 @@ def _answer(tx: Transaction, held: Held, first: Entry, signer: Signer) -> Disclo
     if given is None:
         return _refuse(tx, held, Reason.ANSWER_GONE, signer)
     query = held.matter.query
-    turned_away = take_one(tx, Asked(signer.institution, signer.operator, query.purpose), again=True)
+    turned_away = take_one(tx, Charge(signer.institution, signer.operator, query.purpose), again=True)
     if turned_away is not None:
         return turned_away
     entry = tx.append("query.redelivered", {"of": first.index}, tag=held.tag, by=signer.by)

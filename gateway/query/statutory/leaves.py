@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from consent.asks import Reason
 from gateway import metrics
 from gateway.errors import EvidenceBroken
-from gateway.query.quota import Asked, take_one
+from gateway.query.quota import Charge, take_one
 from gateway.query.record_leaf import request_of
 from gateway.query.ruled import Refused, Throttled
 from gateway.query.statutory.stored import DENIED, LAPSED, REFUSED, Held, about_query, change
@@ -52,7 +52,7 @@ def refuse(
     request: Mapping[str, Any],
 ) -> Refused | Throttled:
     """Record an attempt that changes nothing, or count it only; `request` is the body that is sealed."""
-    turned_away = take_one(tx, Asked(by.institution, by.operator, query.purpose))
+    turned_away = take_one(tx, Charge(by.institution, by.operator, query.purpose))
     if turned_away is not None:
         return turned_away
     details = request_of(tx, request).sealed

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from consent.asks import Refuse
 from gateway import metrics
 from gateway.people.subjects import find_by_number
-from gateway.query.quota import Asked, take_one
+from gateway.query.quota import Charge, take_one
 from gateway.query.request import Query, Signer
 from gateway.query.ruled import Refused, Throttled
 from gateway.query.statutory.leaves import refuse
@@ -121,7 +121,7 @@ def _is_used(tx: Transaction, institution: str, query: str) -> bool:
 
 def _record(tx: Transaction, asked: _Submission, tag: bytes, days: int) -> Submitted | Throttled:
     matter, signer = asked.matter, asked.signer
-    turned_away = take_one(tx, Asked(signer.institution, signer.operator, matter.query.purpose))
+    turned_away = take_one(tx, Charge(signer.institution, signer.operator, matter.query.purpose))
     if turned_away is not None:
         return turned_away
     deferred_until = tx.at + days * DAY if days else None

@@ -1,7 +1,7 @@
 """Starts one opponent: `python -m tests.bench.opponents.serve NAME SERVER PORT CONFIG`.
 
 `SERVER` is `gthread` (gunicorn's threaded worker, as it comes), `granian`, or `gateway`: the very server,
-worker class and settings that the gateway runs on. Two workers each, and as many threads as the gateway's.
+worker class and settings that the gateway runs on. Two workers each; `gthread` and `granian` with `THREADS`.
 """
 
 from __future__ import annotations

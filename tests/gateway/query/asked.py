@@ -8,6 +8,10 @@ from typing import Any
 
 from gateway.client.bank import Answer, BankClient
 from gateway.client.reply import Refused
+from gateway.house import House
+from gateway.query.lookup import Wanted, find
+from gateway.query.redeliver import body_mac
+from gateway.query.request import Ask, Query, Signer
 from gateway.records.ingest import shown_until
 from gateway.records.rows import Record, china_day
 from keys.canonical import canonical, sha256_hex
@@ -92,3 +96,9 @@ def answered_before_a_term_ends(world: World) -> Asked:
     assert until is not None
     world.clock.offset += until - HOUR - world.clock()
     return Asked(world, number, categories=("judgment", "loan"))
+
+
+def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
+    """The ask of one query alone, nothing remembered."""
+    [found] = find(house, [Wanted(query, signer)])
+    return Ask(query, body, signer, found, body_mac(house.custody, signer.institution, query.query_id, body))

@@ -20,7 +20,6 @@ from gateway.errors import EvidenceBroken, NotReady
 from gateway.policies import apply_policy
 from gateway.query import redeliver
 from gateway.query.answer import make_answer
-from gateway.query.lookup import look_up
 from gateway.query.request import Ask, Query
 from gateway.query.ruled import Disclosed
 from gateway.query.ruled import Refused as RuledOut
@@ -29,7 +28,7 @@ from gateway.records.rows import Record, china_day
 from keys.canonical import canonical, parse_canonical, sha256_hex
 from keys.instant import HOUR, parse_instant
 from tests.gateway import kit
-from tests.gateway.query.asked import Since, somebody
+from tests.gateway.query.asked import Since, look_up, somebody
 from tests.gateway.world import SOURCE, World, new_world
 
 OVERDUE = "predicate:no-overdue-90d"

@@ -21,7 +21,6 @@ from gateway.institutions.register import add_operator, reinstate, suspend
 from gateway.policies import apply_policy
 from gateway.publishing import vkey_of
 from gateway.query.answer import Answer as Answered
-from gateway.query.lookup import look_up
 from gateway.query.quota import flush_throttled
 from gateway.query.request import Query
 from gateway.query.ruled import Throttled
@@ -32,6 +31,7 @@ from keys.signing import parse_public_jwk
 from ledger.verify.auditor import Trust, audit
 from tests.attacks.insider import export_of
 from tests.gateway import kit
+from tests.gateway.query.asked import look_up
 from tests.gateway.world import BANK, World, fresh_key, new_world
 
 LIMIT = 5

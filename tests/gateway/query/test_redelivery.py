@@ -12,7 +12,6 @@ import pytest
 from gateway.client.bank import Answer
 from gateway.client.reply import Refused
 from gateway.institutions.register import add_operator, reinstate, suspend
-from gateway.query.lookup import look_up
 from gateway.query.redeliver import forget_given
 from gateway.query.request import Query
 from gateway.query.ruled import Disclosed
@@ -21,7 +20,7 @@ from keys.canonical import canonical, parse_canonical
 from keys.instant import DAY, HOUR
 from keys.signing import parse_public_jwk
 from tests.gateway import kit
-from tests.gateway.query.asked import Asked, Since, answered_before_a_term_ends, judgment, somebody
+from tests.gateway.query.asked import Asked, Since, answered_before_a_term_ends, judgment, look_up, somebody
 from tests.gateway.world import BANK, World, fresh_key
 
 # --- when it is given again ---

@@ -14,14 +14,13 @@ import sqlalchemy as sa
 
 import ledger.exchange
 from consent.policy import default_policy
-from gateway.query.lookup import look_up
 from gateway.query.request import Query
 from gateway.query.ruled import Disclosed, Ruled, Throttled
 from gateway.query.turnstile import rule_batch
 from keys.canonical import canonical, parse_canonical
 from ledger.fixed import Call, Row
 from tests.gateway import kit
-from tests.gateway.query.asked import somebody
+from tests.gateway.query.asked import look_up, somebody
 from tests.gateway.world import World, new_world
 
 MOST = 21

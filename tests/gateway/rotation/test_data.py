@@ -13,7 +13,6 @@ from gateway.client.bank import Answer
 from gateway.client.reply import Refused
 from gateway.errors import EvidenceBroken
 from gateway.keyring import wrapped_of
-from gateway.query.lookup import look_up
 from gateway.query.request import Query
 from gateway.query.ruled import Moved
 from gateway.query.turnstile import rule_batch
@@ -23,6 +22,7 @@ from gateway.rotation.epochs import NOBODYS
 from gateway.tables import citizen_keys, data_keys, grants
 from keys.canonical import canonical, parse_canonical
 from tests.gateway import kit
+from tests.gateway.query.asked import look_up
 from tests.gateway.rotation.kit import Person, loans, nothing, people, told
 from tests.gateway.world import World
 
