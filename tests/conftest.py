@@ -25,7 +25,7 @@ _MEMORY: Final = Path("/dev/shm")
 _ROOM: Final = 4 << 30
 _HOUSES: Final = {"engine", "world"}
 _LEFT_OUT: Final = (
-    "on PostgreSQL: rotation, erasure, events, notices, recovery, institutions, statutory queries, passkeys",
+    "on PostgreSQL: rotation, erasure, events, notices, recovery",
     "the demo's chapters, and the demo on PostgreSQL",
     "ten thousand races of query and withdrawal; kills of each step on both engines; the soak, cut short",
 )

@@ -15,6 +15,7 @@ ON_BOTH = {
     "consents",
     "people",
     "records",
+    "institutions",
     "test_house.py",
     "test_rows.py",
     "test_leaf_types.py",
@@ -32,10 +33,6 @@ IN_FULL = {
     "events",
     "notices",
     "recovery",
-    "institutions",
-    "query/statutory",
-    "consents/test_passkeys.py",
-    "consents/test_challenges.py",
 }
 """The same, on PostgreSQL only where TEST_ENGINES=all: on a build machine, and for whoever has the time."""
 
