@@ -123,6 +123,40 @@ def test_an_interrupted_leader_leaves_nobody_waiting() -> None:
     assert boat.submit(2) == 4
 
 
+def test_an_interrupted_leader_of_many_hands_the_lead_to_whoever_waits_behind() -> None:
+    """Its own that were not carried yet never are; the next in the queue is not left behind them."""
+
+    class Interrupted(Boat):
+        def carry(self, batch: Sequence[Slot[Any, Any]]) -> None:
+            super().carry(batch)
+            if len(self.batches) == 1:
+                raise KeyboardInterrupt
+
+    boat, caught, results = Interrupted(limit=2), [], []
+    boat.go.clear()
+
+    def many() -> None:
+        try:
+            boat.lane.submit_all(double, [1, 2, 3, 4, 5], [None] * 5)
+        except KeyboardInterrupt as error:
+            caught.append(error)
+
+    first = threading.Thread(target=many)
+    first.start()
+    assert boat.first_left.wait(10)
+    behind = threading.Thread(target=lambda: results.append(boat.submit(6)))
+    behind.start()
+    while len(boat.lane._waiting) < 4:
+        threading.Event().wait(0.001)
+    boat.go.set()
+    for thread in (first, behind):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert (len(caught), results) == (1, [12])
+    assert boat.batches == [[1, 2], [6]]
+    assert boat.submit(7) == 14
+
+
 def test_under_many_threads_everybody_gets_their_own_result() -> None:
     boat = Boat(limit=16)
     numbers = list(range(64))
