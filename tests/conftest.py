@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import databases, softhsm
+from tests.loggers import as_found
 
 _CI = bool(os.environ.get("CI"))
 _MEMORY: Final = Path("/dev/shm")
@@ -60,6 +62,13 @@ def pytest_unconfigure() -> None:
     """Stop the PostgreSQL that this process started, if it did, and remove its token."""
     databases.RUN.closing.close()
     softhsm.RUN.closing.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """No test hears, or says, by the log configuration of one that ran before it in this process."""
+    with as_found():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

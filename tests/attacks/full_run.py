@@ -44,7 +44,6 @@ from keys.blind import canonical_citizen_number
 from keys.errors import BadIdentifier
 from keys.signing import PrivateKey
 from tests.attacks.dumps import database_dump, settings_dump
-from tests.attacks.seen import uncache_loggers
 from tests.gateway.kit import citizens_request, insider, leaves, prepare, query_body
 from tests.gateway.test_tracing import Collector, collecting
 from tests.gateway.world import SOURCE, Citizen, World, fresh_key, new_world
@@ -152,7 +151,6 @@ def _listening(run: Run, app: Any) -> Any:
 @contextmanager
 def _logs(run: Run) -> Iterator[None]:
     """Everything logged, as the gateway would write it: JSON escaped and not, and for people."""
-    uncache_loggers()
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logging.getLogger().addHandler(handler)

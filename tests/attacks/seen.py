@@ -5,7 +5,6 @@ Invariant: what is masked is named here, its length is kept, and nothing else is
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -108,7 +107,6 @@ def observe(world: World, tracer: Tracer, cases: list[Case], *, cold: bool) -> l
     """
     for case in cases:
         case()
-    uncache_loggers()
     seen = []
     for case in cases:
         if cold:
@@ -119,12 +117,3 @@ def observe(world: World, tracer: Tracer, cases: list[Case], *, cold: bool) -> l
         assert any(step[0] == "commit" for step in steps)
         seen.append(Seen(got, steps, list(logged)))
     return seen
-
-
-def uncache_loggers() -> None:
-    """Have the gateway's loggers look at structlog's configuration again: another test may have had them
-    cache its own.
-    """
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("gateway.", "ledger.")) and hasattr(module, "log"):
-            vars(module.log).pop("bind", None)

@@ -24,7 +24,7 @@ from tests.bench.serving import started
 from tests.bench.town import Town
 from tests.bench.verifying import verify_seconds
 from tests.bench.wire import Fired, fire, fire_well
-from tests.gateway.world import free_port
+from tests.ports import free_port
 
 GATEWAY: Final = "gateway"
 OPPONENTS: Final = ("plain", "crud", "floor", "raw floor")

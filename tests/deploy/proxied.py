@@ -29,7 +29,8 @@ from gateway.publishing import PublishingThread
 from keys.signing import PrivateKey
 from tests.deploy.tools import DEPLOY, tool
 from tests.gateway.workers.served import Server, start, until
-from tests.gateway.world import Citizen, SettableClock, World, _people, free_port, new_house
+from tests.gateway.world import Citizen, SettableClock, World, _people, new_house
+from tests.ports import free_port
 
 LIMIT = 5
 SHIPPED = DEPLOY / "nginx"

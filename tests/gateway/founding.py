@@ -43,6 +43,7 @@ from keys.sealing import generate_x25519
 from keys.signing import PrivateKey, generate_key, parse_public_jwk
 from tests import databases
 from tests.gateway.remembered import remembering
+from tests.ports import free_port
 
 DAY_MS = 86_400_000
 REGULATOR, REGISTRAR, BANK, OTHER_BANK, SOURCE = (synthetic_uscc(n) for n in range(5))
@@ -116,15 +117,6 @@ def new_registrar() -> Registrar:
 def fresh_key(alg: str = "Ed25519") -> PrivateKey:
     """A key pair nobody has."""
     return generate_key(alg, os.urandom)
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _ports() -> dict[str, int]:

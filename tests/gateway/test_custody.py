@@ -18,7 +18,8 @@ from tests import softhsm
 from tests.gateway.cli.town import Shell, shell_in
 from tests.gateway.test_story import records
 from tests.gateway.workers.served import town
-from tests.gateway.world import PASSPHRASE, SettableClock, free_port, new_home, new_world, roomy_policy
+from tests.gateway.world import PASSPHRASE, SettableClock, new_home, new_world, roomy_policy
+from tests.ports import free_port
 
 NUMBER = "110101199003070134"
 LABEL = "gateway-tests"

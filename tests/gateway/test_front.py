@@ -20,7 +20,6 @@ from gateway.http.express import Express
 from gateway.http.whole import ROUTE, parse_whole
 from gateway.logs import name_requests
 from keys.canonical import parse_canonical
-from tests.attacks.seen import uncache_loggers
 from tests.gateway import kit
 from tests.gateway.policies import generous
 from tests.gateway.query.asked import somebody
@@ -359,7 +358,6 @@ def test_the_front_outlives_a_log_that_cannot_be_written(
 def test_what_is_said_of_a_query_names_its_own_request(
     shared: World, consent: str, desk: Desk, held: Held, connection: Connection
 ) -> None:
-    uncache_loggers()
     connection.theirs.sendall(wire(shared, kit.query_body(consent)))
     with capture_logs(processors=[merge_contextvars, name_requests]) as logged:
         desk.serve(held.refused)

@@ -17,9 +17,9 @@ import structlog
 from gateway.lane import Lane, Slot
 from gateway.logs import begin_request, carrying, configure, current_request, end_request
 from gateway.query import answer as answer_module
-from tests.attacks.seen import uncache_loggers
 from tests.gateway import kit
 from tests.gateway.world import World, new_home, new_world
+from tests.loggers import as_found
 
 
 class Written:
@@ -39,14 +39,10 @@ class Written:
 @contextmanager
 def logging_to_memory(home: Path) -> Iterator[Written]:
     """The log as `chengxin serve` writes it."""
-    before, stream = structlog.get_config(), io.StringIO()
-    configure(new_home(home), stream)
-    uncache_loggers()
-    try:
+    stream = io.StringIO()
+    with as_found():
+        configure(new_home(home), stream)
         yield Written(stream)
-    finally:
-        structlog.configure(**before)
-        uncache_loggers()
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ from tests.attacks.haystack import Searcher
 from tests.gateway import kit
 from tests.gateway.test_logs import Written, logging_to_memory
 from tests.gateway.workers.served import start
-from tests.gateway.world import World, free_port, new_home, new_world
+from tests.gateway.world import World, new_home, new_world
+from tests.ports import free_port
 
 NAME = "欧阳测试人"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

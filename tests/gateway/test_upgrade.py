@@ -31,7 +31,8 @@ from keys.signing import load_private_jwk
 from ledger.verify.__main__ import main as verify
 from tests import databases
 from tests.gateway import kit
-from tests.gateway.world import REGISTRAR, Citizen, Registrar, SettableClock, World, free_port, serving
+from tests.gateway.world import REGISTRAR, Citizen, Registrar, SettableClock, World, serving
+from tests.ports import free_port
 
 KEPT = Path(__file__).parents[1] / "data" / "part1" / "home.tar.xz"
 HOUR_MS = 3_600_000

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.demo.postgres_server import HOW_TO_ENABLE, find_postgres, postgres_server
-from tests.gateway.world import free_port
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NEEDS = {

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.gateway.cli.town import ORIGIN, Shell, free_port, init
+from tests.gateway.cli.town import ORIGIN, Shell, init
+from tests.ports import free_port
 
 
 def test_what_was_given_stands_in_the_settings_file(installed: Shell) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +31,8 @@ from keys.custody.file import create_file_custody
 from keys.custody.sealed_file import LEAST
 from tests import databases
 from tests.gateway.remembered import remembering, routes_remembered
+from tests.loggers import as_found
+from tests.ports import free_port
 
 ORIGIN = "credit.example.cn/log0"
 REGULATOR, REGISTRAR, BANK, SOURCE, OTHER_BANK = (synthetic_uscc(serial) for serial in range(5))
@@ -120,6 +121,7 @@ def shell_in(place: Path) -> Iterator[Shell]:
     """A shell with an empty home, a clean environment, and an installation that is made and opened fast."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("CHENGXIN_")}
     with (
+        as_found(),
         patch.dict(os.environ, kept, clear=True),
         patch("gateway.custody.create_file_custody", partial(create_file_custody, cost=LEAST)),
         patch("gateway.provision.migrate", databases.migrated_once),
@@ -128,7 +130,6 @@ def shell_in(place: Path) -> Iterator[Shell]:
         patch("gateway.server.configure", _log_errors),
     ):
         yield Shell(place, place / "home")
-    structlog.reset_defaults()
 
 
 @contextmanager
@@ -148,14 +149,6 @@ def serving(shell: Shell) -> Iterator[None]:
         thread.join()
         server.server_close()
         worker.stop()
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def init(shell: Shell) -> str:

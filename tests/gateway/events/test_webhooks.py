@@ -39,7 +39,8 @@ from tests.gateway import kit
 from tests.gateway.certificates import certified
 from tests.gateway.events.kit import beside, told
 from tests.gateway.receiver import Delivered, Receiver, receiving
-from tests.gateway.world import BANK, OTHER_BANK, World, free_port, new_world
+from tests.gateway.world import BANK, OTHER_BANK, World, new_world
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from gateway.http import express
 from gateway.http.whole import ROUTE
 from gateway.query import answer as answer_module
-from tests.attacks.seen import Got, Seen, send, uncache_loggers
+from tests.attacks.seen import Got, Seen, send
 from tests.gateway import kit
 from tests.gateway.query.asked import somebody
 from tests.gateway.world import World, new_world
@@ -79,7 +79,6 @@ CASES: dict[str, tuple[Body, int]] = {
 
 
 def both_ways(world: World, ask: Callable[[], Got]) -> tuple[Seen, Seen]:
-    uncache_loggers()
     seen = []
     for warm in (False, True):
         if not warm:

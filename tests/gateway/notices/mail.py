@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from tests.gateway.certificates import Certified
-from tests.gateway.world import free_port
+from tests.ports import free_port
 
 USER, PASSWORD = "gateway", "an-uncommon-password"
 

@@ -21,7 +21,8 @@ from gateway.opening import initialise, open_house
 from keys.custody.file import create_file_custody
 from keys.custody.sealed_file import LEAST
 from tests import databases
-from tests.gateway.world import SettableClock, free_port, new_home, roomy_policy
+from tests.gateway.world import SettableClock, new_home, roomy_policy
+from tests.ports import free_port
 
 
 @dataclass

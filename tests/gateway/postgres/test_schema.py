@@ -21,7 +21,6 @@ from keys.errors import CustodyPermissions
 from ledger.rows import lock_head, open_shard, read_head
 from ledger.tables import ledger_head, metadata
 from tests import databases
-from tests.attacks.seen import uncache_loggers
 
 ROOT = Path(__file__).parents[3]
 
@@ -198,7 +197,6 @@ def test_a_server_that_acknowledges_before_it_is_durable_is_refused(engine: sa.E
 
 def test_a_server_that_a_power_cut_may_corrupt_is_named(engine: sa.Engine) -> None:
     """This run's server is one: it never waits for the disk."""
-    uncache_loggers()
     with structlog.testing.capture_logs() as logs, db.read(engine) as conn:
         postgresql.require_fit(conn)
     assert [(line["event"], line["off"]) for line in logs] == [

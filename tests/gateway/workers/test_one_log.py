@@ -29,7 +29,8 @@ from tests.gateway import kit
 from tests.gateway.policies import checked
 from tests.gateway.test_leaf_types import pins
 from tests.gateway.workers.served import Town, send, start, until
-from tests.gateway.world import World, free_port
+from tests.gateway.world import World
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 ASKED, ALLOWED, CLIENTS = 220, 150, 20
