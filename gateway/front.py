@@ -11,10 +11,12 @@ A thread woken for each request costs more than many requests' work: here one th
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from email.utils import formatdate
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from socket import MSG_DONTWAIT, MSG_PEEK, socket
 from typing import Any, Final, TypeAlias
@@ -124,4 +126,9 @@ def _exchange(client: socket, whole: Whole, data: bytes) -> int | None:
 def _bytes(reply: Reply) -> bytes:
     """A reply as the server would have sent it."""
     fields = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-    return f"{_STATUS}{formatdate(usegmt=True)}{_KEPT}{fields}\r\n".encode("ascii") + reply.body
+    return f"{_STATUS}{_date(int(time.time()))}{_KEPT}{fields}\r\n".encode("ascii") + reply.body
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

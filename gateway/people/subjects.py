@@ -141,6 +141,13 @@ class Persons:
             raise EvidenceBroken("the decoy is missing")
         return _open(self.house, row)
 
+    def link_of(self, tag: bytes) -> tuple[int, int, bytes]:
+        """The link key of the subject that `open` opens, as it is stored: version, epoch, wrapped bytes."""
+        row = self.rows.get(tag, self.decoy)
+        if row is None:
+            raise EvidenceBroken("the decoy is missing")
+        return row.version, row.epoch, row.wrapped
+
 
 def persons_of(house: House, conn: sa.Connection, tags: Collection[bytes]) -> Persons:
     """The subjects that these tags of the ledger belong to, in one statement."""

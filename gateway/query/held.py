@@ -164,7 +164,7 @@ def _has_moved(tx: Transaction, held: Held, ask: Ask) -> bool:
     if found.link is None:
         return found.rekeyed != tx.house.rekeyed
     link = held.wrapped[found.subject].get(LINK)
-    if link is None or link.version != found.link:
+    if link is None or link.version != found.link[0]:
         return True
     row = held.grants.get(found.consent_id)
     if found.consent is None or row is None:  # one of a log that was given up: there is none here
@@ -177,6 +177,8 @@ def link_of(tx: Transaction, held: Held, ask: Ask) -> DataKey:
     row = held.wrapped[ask.found.subject].get(LINK)
     if row is None:
         raise EvidenceBroken("a person without a link key")
+    if ask.link is not None and ask.found.link == (row.version, row.epoch, row.wrapped):
+        return ask.link
     return tx.house.keyring.unwrap(row.subject, LINK, row.version, row.epoch, row.wrapped)
 
 

@@ -20,15 +20,17 @@ from consent.errors import ConsentError
 from gateway.errors import EvidenceBroken
 from gateway.evidence import Evidence
 from gateway.institutions.published import certified_under, certifying_key
+from gateway.keyring import LINK, DataKey
 from gateway.lane import Slot
 from gateway.logs import carrying
 from gateway.people.citizens import key_named, open_certificate
 from gateway.people.subjects import Identities, Persons, Subject, find_by_tag, identities_of, persons_of
+from gateway.query.record_leaf import request_of
 from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Asked, Found, Person, Query, Signer
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
-from keys.canonical import sha256
+from keys.canonical import canonical, sha256
 from keys.errors import BadIdentifier, CustodyError
 from ledger.exchange import run
 from ledger.fixed import Call, Row
@@ -70,7 +72,7 @@ def prepare(house: House, asked: Sequence[Asked]) -> list[Ask | Exception]:
 def _remember(house: House, one: Asked, found: Found) -> Ask | Exception:
     house.known.put(one.signer.institution, found)
     try:
-        return _ask(house, one, found)
+        return ask_of(house, one.query, one.body, one.signer, found)
     except CustodyError as error:
         return error
 
@@ -81,9 +83,21 @@ def _remembered(house: House, one: Asked) -> Found | None:
     return house.known.get(one.signer.institution, one.query.consent_id)
 
 
-def _ask(house: House, one: Asked, found: Found) -> Ask:
-    mac = body_mac(house.custody, one.signer.institution, one.query.query_id, one.body)
-    return Ask(one.query, one.body, one.signer, found, mac)
+def ask_of(house: House, query: Query, body: Mapping[str, Any], signer: Signer, found: Found) -> Ask:
+    """The ask of a query, for which this was found."""
+    sent = canonical(dict(body))
+    mac = body_mac(house.custody, signer.institution, query.query_id, sent)
+    return Ask(query, signer, found, mac, request_of(sent, house.random), _link(house, found))
+
+
+def _link(house: House, found: Found) -> DataKey | None:
+    """The link key, opened while nobody waits: what is given is sealed under it. It is the asker's alone."""
+    if found.consent is None or found.link is None:
+        return None
+    try:
+        return house.keyring.unwrap(found.subject, LINK, *found.link)
+    except EvidenceBroken:  # under the lock it is met again, and said
+        return None
 
 
 def find_batch(house: House, batch: Sequence[Slot[Any, Any]]) -> None:
@@ -170,7 +184,7 @@ def _found(
         subject = persons.open(row.tag)
         evidence, key = _verify(house, conn, row, subject, keys[subject.subject], decoy=not paper.own)
         matches = _matches(identities, subject, paper.check)
-        about, link = subject.subject, subject.link.version
+        about, link = subject.subject, persons.link_of(row.tag)
     except (EvidenceBroken, TypeError, ValueError):  # SQLite keeps what an intruder leaves in a column
         evidence, key = None, ""
     return Found(

@@ -11,18 +11,12 @@ from typing import Any
 
 from consent.asks import Reason
 from consent.predicates import predicate_name
-from gateway.query.request import Ask, Query
+from gateway.query.request import Ask, Query, Request
 from gateway.transaction import Transaction
 from gateway.values import Value
 from keys.canonical import Fragment, b64u, canonical, sha256_hex
+from keys.signing import Random
 from ledger.log import Entry
-
-
-class Request(Value, frozen=True):
-    """A request as leaves have it: SHA-256(salt || JCS(body)), hex, and what opens it, to be sealed."""
-
-    hash: str
-    sealed: Mapping[str, Any]
 
 
 class Answered(Value, frozen=True):
@@ -32,10 +26,10 @@ class Answered(Value, frozen=True):
     salt: bytes
 
 
-def request_of(tx: Transaction, body: Mapping[str, Any]) -> Request:
-    """The request with a fresh salt."""
-    salt, asked = tx.house.random(16), Fragment(canonical(dict(body)))
-    return Request(request_hash(salt, asked), {"request": asked, "request_salt": b64u(salt)})
+def request_of(body: bytes, random: Random) -> Request:
+    """The request (JCS) with a fresh salt."""
+    salt = random(16)
+    return Request(sha256_hex(salt + body), {"request": Fragment(body), "request_salt": b64u(salt)})
 
 
 def record_answer(
@@ -78,7 +72,7 @@ def record_refusal(tx: Transaction, ask: Ask, reason: Reason) -> Entry:
         {"query": ask.query.query_id, "reason": reason.value, "purpose": ask.query.purpose},
         tag=ask.found.tag,
         by=ask.signer.by,
-        details=request_of(tx, ask.body).sealed,
+        details=ask.request.sealed,
     )
 
 

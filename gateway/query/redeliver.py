@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
@@ -83,11 +83,9 @@ class Recalled(Value, frozen=True):
     revisions: tuple[Row, ...]
 
 
-def body_mac(custody: Custody, institution: str, query: str, body: Mapping[str, Any]) -> bytes:
-    """What tells the same request sent again from another one under the same id."""
-    return custody.mac(
-        ROW_KEY, length_prefixed(b"query-body", institution.encode(), query.encode(), canonical(dict(body)))
-    )
+def body_mac(custody: Custody, institution: str, query: str, body: bytes) -> bytes:
+    """What tells the same request (its body, JCS) sent again from another one under the same id."""
+    return custody.mac(ROW_KEY, length_prefixed(b"query-body", institution.encode(), query.encode(), body))
 
 
 def seal_given(ask: Ask, link: DataKey, answered: Answered, revisions: Iterable[bytes]) -> bytes:

@@ -7,12 +7,13 @@ freely can reach a leaf in clear: ids are UUIDs, purposes two digits, categories
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from consent.document import Consent
+from gateway.keyring import DataKey
 from gateway.transaction import Nonce
 from gateway.values import Value
 
@@ -115,14 +116,26 @@ class Asked(Value, frozen=True):
     request: str | None
 
 
+Link: TypeAlias = tuple[int, int, bytes]
+"""A stored link key: its version, its epoch, its wrapped bytes."""
+
+
+class Request(Value, frozen=True):
+    """A request as leaves have it: SHA-256(salt || JCS(body)), hex, and what opens it, to be sealed."""
+
+    hash: str
+    sealed: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the look-up before the lock brought: the verified consent of the asker, or the decoy's.
 
     `consent` is None where there is none for this asker; `tag` is the person's even then, if there is a
     person, so that the citizen sees the attempt. `stored` is the SHA-256 of the ciphertext that was verified,
-    compared under the lock. `link` is the version of the person's link key, the decoy's too; None where that
-    is broken. `key` names the row of the key that signed it (`about`): a person may have several.
+    compared under the lock. `link` is the person's link key as it is stored, the decoy's too: version, epoch,
+    wrapped bytes; None where that is broken. `key` names the row of the key that signed it (`about`): a
+    person may have several.
     """
 
     tag: bytes
@@ -133,16 +146,21 @@ class Found:
     effective: int
     person_matches: bool | None
     broken: bool
-    link: int | None
+    link: Link | None = field(repr=False)
     key: str = ""
     rekeyed: int = 0
 
 
 class Ask(Value, frozen=True):
-    """One query on its way through the turnstile; the same request sent again has the same `body_mac`."""
+    """One query on its way through the turnstile, with all that can be made ready before the lock.
+
+    The same request sent again has the same `body_mac`. `link` is the key of `found.link`, opened; None where
+    there is nothing of the asker's to open, or it does not open.
+    """
 
     query: Query
-    body: Mapping[str, Any]
     signer: Signer
     found: Found
     body_mac: bytes
+    request: Request
+    link: DataKey | None

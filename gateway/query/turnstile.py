@@ -25,7 +25,7 @@ from gateway.query import redeliver
 from gateway.query.held import Held, Id, grant_of, id_of
 from gateway.query.predicates import only_applicable
 from gateway.query.quota import Charge, Meter
-from gateway.query.record_leaf import record_answer, record_refusal, request_of
+from gateway.query.record_leaf import record_answer, record_refusal
 from gateway.query.redeliver import Recalled, Used
 from gateway.query.request import Ask
 from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
@@ -171,7 +171,7 @@ def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclose
     answered = record_answer(
         tx,
         query,
-        request_of(tx, ask.body),
+        ask.request,
         {"grant": row["grant_index"], "use": permit.use},
         hashes,
         tag=found.tag,

@@ -54,9 +54,10 @@ def _query(**members: Any) -> request.Query:
 
 def _ask() -> request.Ask:
     person = request.Person(NUMBER, NAME)
-    found = request.Found(b"", b"", UUID, None, b"", 0, None, False, 1)
+    found = request.Found(b"", b"", UUID, None, b"", 0, None, False, None)
     members = {"person_check": {"citizen_number": NUMBER, "name": NAME}}
-    return request.Ask(_query(person_check=person, case_ref=VALUE), members, SIGNER, found, b"")
+    sealed = request.Request("", {"request": members})
+    return request.Ask(_query(person_check=person, case_ref=VALUE), SIGNER, found, b"", sealed, None)
 
 
 def _asked() -> bodies.ConsentRequest:

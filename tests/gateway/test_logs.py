@@ -8,6 +8,8 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import structlog
 from gateway.lane import Lane, Slot
 from gateway.logs import begin_request, carrying, configure, current_request, end_request
 from gateway.query import answer as answer_module
+from gateway.query.request import Person
 from tests.gateway import kit
 from tests.gateway.world import World, new_home, new_world
 from tests.loggers import as_found
@@ -94,6 +97,22 @@ def test_two_requests_never_have_the_same_id(world: World, written: Written) -> 
         kit.post_query(world, kit.query_body(str(uuid.uuid4())))
     ids = [line["request_id"] for line in written.of("request")]
     assert len(set(ids)) == len(ids) >= 5
+
+
+@dataclass
+class _Told:
+    number: str = kit.NUMBER
+
+
+def test_whatever_is_logged_becomes_a_line_and_values_of_ours_by_their_repr_alone(written: Written) -> None:
+    log = structlog.get_logger()
+    log.info("odd", half="\ud800", great=1 << 70)
+    log.info("value", asked=Person(kit.NUMBER), told=_Told(), when=date(2026, 1, 1))
+    assert [line["event"] for line in written.lines] == ["odd", "value"]
+    assert written.of("odd")[0]["great"] == 1 << 70
+    said = written.of("value")[0]
+    assert (said["asked"], said["when"]) == ("Person(…)", "datetime.date(2026, 1, 1)")
+    assert isinstance(said["told"], str)
 
 
 def test_a_thread_that_serves_nothing_says_no_request(written: Written) -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from consent.asks import Reason, Refuse
 from gateway import metrics
 from gateway.errors import Rejected
-from gateway.query.record_leaf import Request, record_answer
-from gateway.query.request import Approval, Signer
+from gateway.query.record_leaf import record_answer
+from gateway.query.request import Approval, Request, Signer
 from gateway.query.ruled import Refused, Throttled
 from gateway.query.statutory.leaves import end, refuse
 from gateway.query.statutory.person import Found, find

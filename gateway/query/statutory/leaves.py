@@ -17,6 +17,7 @@ from gateway.query.quota import Charge, take_one
 from gateway.query.record_leaf import request_of
 from gateway.query.ruled import Refused, Throttled
 from gateway.query.statutory.stored import DENIED, LAPSED, REFUSED, Held, about_query, change
+from keys.canonical import canonical
 from ledger.bodies import QueryRefused
 from ledger.entries import parse_leaf
 
@@ -55,7 +56,7 @@ def refuse(
     turned_away = take_one(tx, Charge(by.institution, by.operator, query.purpose))
     if turned_away is not None:
         return turned_away
-    details = request_of(tx, request).sealed
+    details = request_of(canonical(dict(request)), tx.house.random).sealed
     entry = tx.append("query.refused", _body(query, reason), tag=tag, by=by.by, details=details)
     _count(reason)
     return Refused(entry, reason)

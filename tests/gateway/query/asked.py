@@ -9,8 +9,7 @@ from typing import Any
 from gateway.client.bank import Answer, BankClient
 from gateway.client.reply import Refused
 from gateway.house import House
-from gateway.query.lookup import Wanted, find
-from gateway.query.redeliver import body_mac
+from gateway.query.lookup import Wanted, ask_of, find
 from gateway.query.request import Ask, Query, Signer
 from gateway.records.ingest import shown_until
 from gateway.records.rows import Record, china_day
@@ -101,4 +100,4 @@ def answered_before_a_term_ends(world: World) -> Asked:
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
     """The ask of one query alone, nothing remembered."""
     [found] = find(house, [Wanted(query, signer)])
-    return Ask(query, body, signer, found, body_mac(house.custody, signer.institution, query.query_id, body))
+    return ask_of(house, query, body, signer, found)
