@@ -126,23 +126,28 @@ class Flood:
 
 def source_address(environ: Mapping[str, Any], trusted_proxies: Collection[str]) -> str:
     """Whose request it is: an IPv4 address, an IPv6 /64, or empty where the server says none."""
-    peer = _parsed(environ.get("REMOTE_ADDR") or "")
-    if peer is not None and str(peer) in trusted_proxies:
-        forwarded = _parsed(environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
-        peer = peer if forwarded is None else forwarded
-    if isinstance(peer, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((peer, 64), strict=False))
-    return "" if peer is None else str(peer)
+    text, source = _read(environ.get("REMOTE_ADDR") or "")
+    if text and text in trusted_proxies:
+        forwarded, behind = _read(environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
+        source = behind if forwarded else source
+    return source
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, with or without a port; IPv4 written as IPv6 (::ffff:192.0.2.1) is that IPv4 address."""
+def _read(text: str) -> tuple[str, str]:
+    """An address with or without a port, in its own spelling, and whose requests count with it; "" for none.
+
+    IPv4 written as IPv6 (::ffff:192.0.2.1) is that IPv4 address.
+    """
     bare = _WITH_PORT.fullmatch(text)
     try:
         address = ipaddress.ip_address(text if bare is None else bare["v6"] or bare["v4"])
     except ValueError:
-        return None
+        return "", ""
     if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped or ipaddress.IPv6Address(int(address))  # a scope is free text
-    return address
+        plain = address.ipv4_mapped
+        if plain is None:
+            address = ipaddress.IPv6Address(int(address))  # a scope is free text
+            return str(address), str(ipaddress.ip_network((address, 64), strict=False))
+        address = plain
+    return str(address), str(address)
