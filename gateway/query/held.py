@@ -1,7 +1,8 @@
 """What a batch's decisions read under the lock, one statement a table, and the rows that its rulings change.
 
 Invariant: everything is read for the whole batch at once, after the head was locked, and written at once; in
-between it changes here only, so that the second ask of a batch sees what the first one did.
+between it changes here only, so that the second ask of a batch sees what the first one did. Records alone are
+read before, and judged here by what the ledger says is held now.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from gateway.query.lookup import digest
 from gateway.query.redeliver import Used, is_again
 from gateway.query.request import Ask
 from gateway.records.holdings import Batches, is_whole, reading_batches
-from gateway.records.store import OF_MANY
+from gateway.records.store import Revisions, reading_revisions
 from gateway.tables import citizen_keys, data_keys, grants, institutions, queries
 from gateway.transaction import Transaction
 from keys.signing import Jwk
-from ledger.exchange import Reading, together
+from ledger.exchange import Reading, alone, together
 from ledger.fixed import Call, Row
 from ledger.sets import both, pairs, to_insert, to_update
 from ledger.tables import ledger_leaves
@@ -53,7 +54,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Held:
-    """Rows by their keys; grants, ids and leaves change as asks are ruled on."""
+    """Rows by their keys; grants, ids and leaves change as asks are ruled on.
+
+    `whole`: tag and subject of those whose `revisions` are exactly what the ledger speaks of.
+    """
 
     used: dict[Id, Used] = field(default_factory=dict)
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,8 +65,8 @@ class Held:
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     institutions: dict[str, Standing] = field(default_factory=dict)
     operators: dict[tuple[str, str, str], Standing] = field(default_factory=dict)
-    revisions: dict[bytes, list[Row]] = field(default_factory=lambda: defaultdict(list))
-    batches: Mapping[bytes, Batches] = field(default_factory=dict)
+    revisions: dict[bytes, Revisions] = field(default_factory=dict)
+    whole: set[tuple[bytes, bytes]] = field(default_factory=set)
     leaves: dict[int, bytes] = field(default_factory=dict)
     seal_to: Mapping[str, Jwk] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
@@ -117,7 +121,6 @@ def read(tx: Transaction, held: Held, asks: Sequence[Ask]) -> set[int]:
         rows.reading_evident(grants, "consent", consents, shard),
         rows.reading_evident(citizen_keys, "subject", subjects, shard),
         _wrapped(subjects),
-        _revisions(subjects),
         _leaves(held, asks, shard),
         reading_standings(tx, institutions, [ask.signer.institution for ask in asks]),
         reading_signers_standings(tx, [ask.signer for ask in asks]),
@@ -125,11 +128,31 @@ def read(tx: Transaction, held: Held, asks: Sequence[Ask]) -> set[int]:
         reading_encryption_keys(tx, {ask.signer.institution for ask in asks}),
         tx.appender.reading_subjects([ask.found.tag for ask in asks]),
     )
-    found, keys, held.wrapped, held.revisions, held.leaves, *answers = answers
-    held.institutions, held.operators, held.batches, held.seal_to, _ = answers
+    found, keys, held.wrapped, held.leaves, held.institutions, held.operators, *answers = answers
+    batches, held.seal_to, _ = answers
     held.grants = {row["consent"]: row for row in found}
     held.keys = {row["about"]: row for row in keys}
-    return {id(ask) for ask in asks if _has_moved(tx, held, ask)}
+    moved = {id(ask) for ask in asks if _has_moved(tx, held, ask)}
+    _read_records(tx, held, [ask for ask in asks if id(ask) not in moved], batches)
+    return moved
+
+
+def _read_records(tx: Transaction, held: Held, asks: Sequence[Ask], batches: Mapping[bytes, Batches]) -> None:
+    """What is held of each person, and whether it is what the ledger speaks of.
+
+    It was read before the lock, and that serves while no leaf about it came since; else it is read once more.
+    """
+    held.revisions = {ask.found.subject: ask.revisions for ask in asks}
+
+    def judge(persons: set[tuple[bytes, bytes]]) -> set[tuple[bytes, bytes]]:
+        whole = {one for one in persons if is_whole(tx.house, batches[one[0]], held.revisions[one[1]])}
+        held.whole |= whole
+        return persons - whole
+
+    stale = judge({(ask.found.tag, ask.found.subject) for ask in asks if ask.found.consent is not None})
+    if stale:
+        held.revisions |= alone(tx.conn, reading_revisions({subject for _, subject in stale}))
+        judge(stale)
 
 
 def _wrapped(subjects: Sequence[bytes]) -> Reading[dict[bytes, dict[str, Row]]]:
@@ -137,14 +160,6 @@ def _wrapped(subjects: Sequence[bytes]) -> Reading[dict[bytes, dict[str, Row]]]:
     found: dict[bytes, dict[str, Row]] = defaultdict(dict)
     for row in (yield Call(WRAPPED, {"subjects": subjects})):
         found[row.subject][row.klass] = row
-    return found
-
-
-def _revisions(subjects: Sequence[bytes]) -> Reading[dict[bytes, list[Row]]]:
-    """All stored revisions of each person."""
-    found: dict[bytes, list[Row]] = defaultdict(list)
-    for row in (yield Call(OF_MANY, {"subjects": subjects})):
-        found[row.subject].append(row)
     return found
 
 
@@ -202,7 +217,7 @@ def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:
         and (found.consent_id in held.counted or rows.is_evident(custody, grants, row))
         and digest(row["document"]) == found.stored
         and row["tag"] == found.tag
-        and is_whole(tx.house, held.batches[found.tag], held.revisions[found.subject])
+        and (found.tag, found.subject) in held.whole
     )
     if found.consent is None or row is None or key is None:
         if found.broken:

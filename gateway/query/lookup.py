@@ -28,11 +28,12 @@ from gateway.people.subjects import Identities, Persons, Subject, find_by_tag, i
 from gateway.query.record_leaf import request_of
 from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Asked, Found, Person, Query, Signer
+from gateway.records.store import Revisions, reading_revisions
 from gateway.tables import citizen_keys, grants
 from keys.blind import canonical_citizen_number
 from keys.canonical import canonical, sha256
 from keys.errors import BadIdentifier, CustodyError
-from ledger.exchange import run
+from ledger.exchange import alone, run
 from ledger.fixed import Call, Row
 from ledger.log import TAG_SIZE
 from ledger.sets import both
@@ -56,23 +57,27 @@ class Wanted:
 def prepare(house: House, asked: Sequence[Asked]) -> list[Ask | Exception]:
     """The asks of these queries, aligned: each consent remembered, or found and verified with others.
 
-    What befalls one is there in its place.
+    What is held of each person is read for all of them. What befalls one is there in its place.
     """
     known = {place: found for place, one in enumerate(asked) if (found := _remembered(house, one))}
     unknown = [one for place, one in enumerate(asked) if place not in known]
     wanted = [Wanted(one.query, one.signer) for one in unknown]
     looked_up = iter(house.finding.submit_all(find, wanted, [one.request for one in unknown]))
-    asks: list[Ask | Exception] = []
-    for place, one in enumerate(asked):
-        found = known[place] if place in known else next(looked_up).outcome
-        asks.append(found if isinstance(found, Exception) else _remember(house, one, found))
-    return asks
+    papers: list[Found | Exception] = [
+        known[place] if place in known else next(looked_up).outcome for place in range(len(asked))
+    ]
+    with house.read() as conn:
+        held = alone(conn, reading_revisions({one.subject for one in papers if isinstance(one, Found)}))
+    return [
+        _remember(house, one, found, held[found.subject]) if isinstance(found, Found) else found
+        for one, found in zip(asked, papers, strict=True)
+    ]
 
 
-def _remember(house: House, one: Asked, found: Found) -> Ask | Exception:
+def _remember(house: House, one: Asked, found: Found, held: Revisions) -> Ask | Exception:
     house.known.put(one.signer.institution, found)
     try:
-        return ask_of(house, one.query, one.body, one.signer, found)
+        return ask_of(house, one.query, one.body, one.signer, found, held)
     except CustodyError as error:
         return error
 
@@ -83,11 +88,13 @@ def _remembered(house: House, one: Asked) -> Found | None:
     return house.known.get(one.signer.institution, one.query.consent_id)
 
 
-def ask_of(house: House, query: Query, body: Mapping[str, Any], signer: Signer, found: Found) -> Ask:
-    """The ask of a query, for which this was found."""
+def ask_of(
+    house: House, query: Query, body: Mapping[str, Any], signer: Signer, found: Found, held: Revisions
+) -> Ask:
+    """The ask of a query, for which this was found, about a person of whom this is held."""
     sent = canonical(dict(body))
     mac = body_mac(house.custody, signer.institution, query.query_id, sent)
-    return Ask(query, signer, found, mac, request_of(sent, house.random), _link(house, found))
+    return Ask(query, signer, found, mac, request_of(sent, house.random), _link(house, found), held)
 
 
 def _link(house: House, found: Found) -> DataKey | None:

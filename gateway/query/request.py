@@ -14,6 +14,7 @@ import msgspec
 
 from consent.document import Consent
 from gateway.keyring import DataKey
+from gateway.records.store import Revisions
 from gateway.transaction import Nonce
 from gateway.values import Value
 
@@ -155,7 +156,8 @@ class Ask(Value, frozen=True):
     """One query on its way through the turnstile, with all that can be made ready before the lock.
 
     The same request sent again has the same `body_mac`. `link` is the key of `found.link`, opened; None where
-    there is nothing of the asker's to open, or it does not open.
+    there is nothing of the asker's to open, or it does not open. `revisions` are all that is held of the
+    person, or the decoy: whether they are what the ledger speaks of is judged under the lock.
     """
 
     query: Query
@@ -164,3 +166,4 @@ class Ask(Value, frozen=True):
     body_mac: bytes
     request: Request
     link: DataKey | None
+    revisions: Revisions

@@ -143,7 +143,7 @@ def _recalled(tx: Transaction, held: Held, ask: Ask, used: Used, ruling: Ruling)
         return ruling.reason
     try:
         link = holding.link_of(tx, held, ask)
-        return redeliver.recall(tx, used, ask, link, held.leaves, held.revisions[ask.found.subject])
+        return redeliver.recall(tx, used, ask, link, held.leaves, held.revisions[ask.found.subject].rows)
     except (EvidenceBroken, NotReady):  # not ready: the policy of then is none that this release can read
         holding.alert("queries", ask.query.query_id)
         return Reason.EVIDENCE_BROKEN
@@ -166,7 +166,7 @@ def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclose
         holding.alert("data_keys", found.consent_id)
         return _refuse(tx, held, ask, Reason.EVIDENCE_BROKEN)
     permitted = frozenset(permit.categories)
-    shown = tuple(one for one in held.revisions[found.subject] if one.category in permitted)
+    shown = tuple(one for one in held.revisions[found.subject].rows if one.category in permitted)
     hashes = [one.revision_hash for one in shown]
     answered = record_answer(
         tx,

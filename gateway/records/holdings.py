@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from gateway import rows
+from gateway.records.store import Revisions, held_together
 from gateway.tables import records
 from gateway.verified import digest_of
 from keys.canonical import sha256
@@ -90,17 +91,17 @@ def reading_batches(
     return said
 
 
-def is_whole(house: House, said: Batches, held: Iterable[Row]) -> bool:
+def is_whole(house: House, said: Batches, held: Iterable[Row] | Revisions) -> bool:
     """Whether the rows held of one person are exactly those that the ledger speaks of.
 
     Remembered by every byte that goes in: the same rows under the same leaves are not hashed again.
     """
-    there = list(held)
+    there = held if isinstance(held, Revisions) else held_together(held)
     leaves = [(index, batch.count, batch.root, batch.leaf_hash) for index, batch in said.items()]
-    digest = digest_of((leaves, [tuple(row) for row in there]))
+    digest = None if there.digest is None else digest_of((leaves, there.digest))
     if digest is not None and house.whole.has(digest):
         return True
-    whole = _is_whole(house, said, there)
+    whole = _is_whole(house, said, there.rows)
     if whole and digest is not None:
         house.whole.add(digest)
     return whole

@@ -15,8 +15,10 @@ from gateway.errors import EvidenceBroken
 from gateway.keyring import DataKey
 from gateway.query.minimise import Record
 from gateway.tables import records
+from gateway.values import Value
+from gateway.verified import digest_of
 from keys.canonical import parse_stored, sha256
-from ledger.exchange import run
+from ledger.exchange import Reading, run
 from ledger.fixed import Call, Row
 from ledger.sets import both, same
 
@@ -32,6 +34,27 @@ _OF_ONE: Final = same(
 
 OF_MANY: Final = both(lambda among: sa.select(records).where(among(records.c.subject, "subjects")))
 """All stored revisions of these persons."""
+
+
+class Revisions(Value, frozen=True):
+    """Stored revisions of one person; `digest` tells just these rows from any others, None if nothing can."""
+
+    rows: tuple[Row, ...] = ()
+    digest: bytes | None = None
+
+
+def held_together(rows: Iterable[Row]) -> Revisions:
+    """These rows of one person."""
+    there = tuple(rows)
+    return Revisions(there, digest_of([tuple(row) for row in there]))
+
+
+def reading_revisions(subjects: Iterable[bytes]) -> Reading[dict[bytes, Revisions]]:
+    """All stored revisions of each of these persons."""
+    found: dict[bytes, list[Row]] = {subject: [] for subject in subjects}
+    for row in (yield Call(OF_MANY, {"subjects": sorted(found)})):
+        found[row.subject].append(row)
+    return {subject: held_together(rows) for subject, rows in found.items()}
 
 
 def open_revisions(house: House, revisions: Iterable[Row], wrapped: Mapping[str, Row]) -> list[Record]:

@@ -28,6 +28,7 @@ from gateway.keyring import DataKey
 from gateway.query import answer, minimise, predicates, request
 from gateway.records.about import About
 from gateway.records.rows import Record
+from gateway.records.store import Revisions
 from gateway.records.table import Row, read_table
 from gateway.sealing import SealingKey
 from gateway.transaction import Nonce
@@ -57,7 +58,7 @@ def _ask() -> request.Ask:
     found = request.Found(b"", b"", UUID, None, b"", 0, None, False, None)
     members = {"person_check": {"citizen_number": NUMBER, "name": NAME}}
     sealed = request.Request("", {"request": members})
-    return request.Ask(_query(person_check=person, case_ref=VALUE), SIGNER, found, b"", sealed, None)
+    return request.Ask(_query(person_check=person, case_ref=VALUE), SIGNER, found, b"", sealed, None, Revisions())
 
 
 def _asked() -> bodies.ConsentRequest:

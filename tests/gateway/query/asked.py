@@ -13,9 +13,11 @@ from gateway.query.lookup import Wanted, ask_of, find
 from gateway.query.request import Ask, Query, Signer
 from gateway.records.ingest import shown_until
 from gateway.records.rows import Record, china_day
+from gateway.records.store import reading_revisions
 from keys.canonical import canonical, sha256_hex
 from keys.instant import HOUR
 from ledger.entries import Leaf
+from ledger.exchange import alone
 from tests.gateway import kit
 from tests.gateway.world import SOURCE, World
 
@@ -100,4 +102,6 @@ def answered_before_a_term_ends(world: World) -> Asked:
 def look_up(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Ask:
     """The ask of one query alone, nothing remembered."""
     [found] = find(house, [Wanted(query, signer)])
-    return ask_of(house, query, body, signer, found)
+    with house.read() as conn:
+        held = alone(conn, reading_revisions([found.subject]))
+    return ask_of(house, query, body, signer, found, held[found.subject])
