@@ -251,7 +251,7 @@ class Webhook(_Told):
 
     def settled(self, town: Town) -> None:
         [row] = [row for row in listed(town.world.house) if row["institution"] == BANK]
-        assert (row["waiting"], row["state"]) == (0, "active")
+        assert (row["waiting"], row["state"]) == (0, "active"), row
         told = [seq for seq, _ in self.receiver.told]
         assert sorted(set(told)) == self.expected
         rounds = [told[at : at + len(self.expected)] for at in range(0, len(told), len(self.expected))]
