@@ -9,12 +9,11 @@ are one, and orjson can be used.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable, Set
 from typing import Any, NoReturn
 
 import orjson
@@ -27,10 +26,14 @@ MAX_INTEGER = 2**53 - 1
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _INTEGER_DIGITS = 17  # a sign and the 16 digits of 2^53
-
+_EMPTY = hashlib.sha256()  # copying one that was begun takes less than beginning one
 
 Fragment = orjson.Fragment
 """In place of a value whose canonical bytes are known: `canonical` takes them as they are."""
+
+# What needs no look. orjson refuses lone surrogates itself, so text needs one only where it was read.
+_PLAIN = frozenset((str, bool, Fragment))
+_PLAIN_BUT_TEXT = _PLAIN - {str}
 
 
 def canonical(value: object) -> bytes:
@@ -38,7 +41,7 @@ def canonical(value: object) -> bytes:
 
     Raises Malformed for anything else: null, a non-ASCII member name, an integer of 2^53 or more.
     """
-    _check(value, MAX_DEPTH)
+    _check(value, MAX_DEPTH, _PLAIN)
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:  # a lone surrogate: no UTF-8 exists for it
@@ -75,16 +78,18 @@ def parse_json_strict(data: bytes) -> Any:
     any encoding but UTF-8, and nesting deeper than 32.
     """
     try:
-        value = _STRICT.decode(bytes(data).decode("utf-8"))
+        text = bytes(data).decode("utf-8")
+        value = _STRICT.decode(text)
     except (ValueError, RecursionError) as error:
         raise Malformed("not JSON") from error
-    _check(value, MAX_DEPTH, untrusted=True)
+    # UTF-8 holds no surrogate: only an escape can have made one.
+    _check(value, MAX_DEPTH, _PLAIN_BUT_TEXT if "\\u" in text else _PLAIN)
     return value
 
 
 def b64u(data: bytes) -> str:
     """Unpadded base64url (RFC 4648 section 5)."""
-    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_URL_SAFE).decode("ascii")
+    return b2a_base64(data).translate(_URL_SAFE, b"=\n").decode()
 
 
 def unb64u(text: object, length: int | None = None) -> bytes:
@@ -93,14 +98,15 @@ def unb64u(text: object, length: int | None = None) -> bytes:
     `text` is any JSON value, so that members need no check before. Text whose last character carries unused
     non-zero bits is refused, so that one value has one spelling.
     """
-    if not isinstance(text, str) or _BASE64URL.fullmatch(text) is None:
+    if not isinstance(text, str):
         raise Malformed("not unpadded base64url")
     try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error as error:
+        data = a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
+    except ValueError as error:
         raise Malformed("not unpadded base64url") from error
-    if b64u(data) != text:
-        raise Malformed("base64url is not canonical")
+    if b64u(data) != text:  # the decoder passes over what is no base64url: the encoder does not write it
+        known = _BASE64URL.fullmatch(text)
+        raise Malformed("base64url is not canonical" if known else "not unpadded base64url")
     if length is not None and len(data) != length:
         raise Malformed("base64url value has the wrong length")
     return data
@@ -108,7 +114,9 @@ def unb64u(text: object, length: int | None = None) -> bytes:
 
 def sha256(data: bytes) -> bytes:
     """SHA-256, 32 bytes."""
-    return hashlib.sha256(data).digest()
+    begun = _EMPTY.copy()
+    begun.update(data)
+    return begun.digest()
 
 
 def sha256_hex(data: bytes) -> str:
@@ -126,47 +134,46 @@ def tagged_hash(tag: str, data: bytes) -> bytes:
     return hashlib.sha256(tag.encode("ascii") + b"\0" + data).digest()
 
 
-def _check(value: Any, depth: int, *, untrusted: bool = False) -> None:
-    """Raise Malformed unless `value` lies in the subset. `untrusted` text may still hold lone surrogates."""
+def _check(value: Any, depth: int, passed: Set[type]) -> None:
+    """Raise Malformed unless `value` lies in the subset, nested at most `depth` deep.
+
+    Members of a type in `passed` are not looked at: most are text, and a call for each would cost the most.
+    """
     kind = type(value)
-    if kind is str:
-        if untrusted:
-            _refuse_surrogates(value)
-    elif kind is dict:
-        _refuse_depth(depth)
+    members: Iterable[Any]
+    if kind is dict:
         _check_names(value)
-        _check_members(value.values(), depth - 1, untrusted)
+        members = value.values()
     elif kind is list or kind is tuple:
-        _refuse_depth(depth)
-        _check_members(value, depth - 1, untrusted)
-    elif isinstance(value, int):  # bool included
+        members = value
+    else:
+        _check_leaf(value)
+        return
+    if depth == 0:
+        raise Malformed("JSON is nested too deep")
+    for member in members:
+        if type(member) not in passed:
+            _check(member, depth - 1, passed)
+
+
+def _check_leaf(value: object) -> None:
+    """Raise Malformed unless a value without members lies in the subset."""
+    if isinstance(value, int):  # bool included
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise Malformed("integers stay below 2^53")
-    elif kind is Fragment:
-        return
-    elif not isinstance(value, str):  # a str subclass, such as a StrEnum member, is its text
+    elif isinstance(value, str):  # a subclass of it, such as a StrEnum member, is its text
+        _refuse_surrogates(value)
+    elif type(value) is not Fragment:
         raise Malformed("only objects, arrays, text, integers and booleans have a canonical form")
 
 
 def _check_names(names: Iterable[Any]) -> None:
     try:
-        ascii_only = all(map(str.isascii, names))
+        ascii_only = "".join(names).isascii()
     except TypeError as error:  # a name that is no text
         raise Malformed("member names are ASCII") from error
     if not ascii_only:
         raise Malformed("member names are ASCII")
-
-
-def _check_members(members: Iterable[Any], depth: int, untrusted: bool) -> None:
-    """The members of an object or an array: most are text, which is passed without a call of its own."""
-    for member in members:
-        if untrusted or type(member) is not str:
-            _check(member, depth, untrusted=untrusted)
-
-
-def _refuse_depth(depth: int) -> None:
-    if depth == 0:
-        raise Malformed("JSON is nested too deep")
 
 
 def _refuse_surrogates(text: str) -> None:
@@ -176,10 +183,9 @@ def _refuse_surrogates(text: str) -> None:
         raise Malformed("text holds a lone surrogate") from error
 
 
-def _object_without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    members = list(pairs)
-    unique = dict(members)
-    if len(unique) != len(members):
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         raise ValueError("duplicate member")
     return unique
 

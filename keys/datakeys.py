@@ -12,18 +12,23 @@ value proves that the key that came out is the one that went in, whatever the cu
 
 from __future__ import annotations
 
-import hmac
 from functools import lru_cache
+from hmac import compare_digest
 from typing import NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from keys.custody import Custody
 from keys.errors import DecryptionFailed, Malformed
-from keys.fields import KEY_BYTES, length_prefixed
+from keys.fields import KEY_BYTES, length_prefixed, uint32
 from keys.signing import Random
 
 _HEADER = b"\x01\x01"
 _CHECK_BYTES = 8
 _CHECK_LABEL = b"chengxin/key-check/v1"
+_HEAD_BYTES = len(_HEADER) + _CHECK_BYTES
+_SHA256 = SHA256()
 _MAX_U32 = 2**32 - 1
 
 
@@ -55,12 +60,11 @@ def unwrap_data_key(custody: Custody, wrapped: bytes, place: DataKeyPlace) -> by
     Raises Malformed for bytes that are no wrapped key, DecryptionFailed for another place or altered bytes,
     and UnknownKeyName once the epoch key is destroyed.
     """
-    head_bytes = len(_HEADER) + _CHECK_BYTES
-    if len(wrapped) <= head_bytes or wrapped[: len(_HEADER)] != _HEADER:
+    head, blob = wrapped[:_HEAD_BYTES], wrapped[_HEAD_BYTES:]
+    if head[: len(_HEADER)] != _HEADER or not blob:
         raise Malformed("not a wrapped data key")
-    head = wrapped[:head_bytes]
-    key = custody.unwrap(epoch_key_name(place.epoch), wrapped[head_bytes:], _bound(head, place))
-    if len(key) != KEY_BYTES or not hmac.compare_digest(_check_value(key), head[len(_HEADER) :]):
+    key = custody.unwrap(epoch_key_name(place.epoch), blob, _bound(head, place))
+    if len(key) != KEY_BYTES or not compare_digest(_HEADER + _check_value(key), head):
         raise DecryptionFailed("the data key does not match its check value")
     return key
 
@@ -73,11 +77,14 @@ def rewrap_data_key(custody: Custody, wrapped: bytes, place: DataKeyPlace, epoch
 
 
 def _check_value(key: bytes) -> bytes:
-    return hmac.digest(key, _CHECK_LABEL, "sha256")[:_CHECK_BYTES]
+    keyed = HMAC(key, _SHA256)
+    keyed.update(_CHECK_LABEL)
+    return keyed.finalize()[:_CHECK_BYTES]
 
 
 def _bound(head: bytes, place: DataKeyPlace) -> bytes:
-    return head + length_prefixed(place.subject) + _of_kind(place.klass, place.version, place.epoch)
+    subject, klass, version, epoch = place
+    return head + uint32(len(subject)) + subject + _of_kind(klass, version, epoch)
 
 
 @lru_cache(maxsize=1024)

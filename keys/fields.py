@@ -31,11 +31,15 @@ TAG_BYTES = 16
 _VERSION = 1
 _SUITE_AES_256_GCM = 1
 _HEADER = struct.Struct(">BBI")
-_LENGTH = struct.Struct(">I").pack
 _MAX_U32 = 2**32 - 1
-_NONCE = slice(_HEADER.size, _HEADER.size + NONCE_BYTES)
+_HEAD = slice(_HEADER.size)
+_NONCE = slice(_HEAD.stop, _HEAD.stop + NONCE_BYTES)
 _SEALED = slice(_NONCE.stop, None)
 _SHORTEST = _HEADER.size + NONCE_BYTES + TAG_BYTES
+_MOST_COLUMNS = 1_024
+
+uint32 = struct.Struct(">I").pack
+"""A number below 2^32 as four bytes, big-endian."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +59,23 @@ class FieldKey:
     `key` is 32 bytes, `key_id` (uint32) stands in the header, `schema` is an unsigned 32-bit number.
     """
 
-    __slots__ = ("_aes", "_end", "_header")
+    __slots__ = ("_aes", "_columns", "_end", "_header")
 
     def __init__(self, key: bytes, key_id: int, subject: bytes, schema: int) -> None:
         if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes too, and be AES-128
             raise Malformed("a data key is 32 bytes")
-        if not (0 <= key_id <= _MAX_U32 and 0 <= schema <= _MAX_U32):
-            raise Malformed("a key id and a schema version are unsigned 32-bit numbers")
         self._aes = AESGCM(key)
-        self._header = _HEADER.pack(_VERSION, _SUITE_AES_256_GCM, key_id)
-        self._end = length_prefixed(subject, _LENGTH(schema))
+        self._header, self._columns, last = _of_numbers(key_id, schema)
+        self._end = uint32(len(subject)) + subject + last
 
     def seal(self, table: str, column: str, row: bytes, plaintext: bytes, random: Random) -> bytes:
         """Encrypt `plaintext` for its place."""
+        try:
+            before = self._columns[table, column, len(row)]
+        except KeyError:
+            before = self._learn(table, column, len(row))
         nonce = random(NONCE_BYTES)
-        return self._header + nonce + self._aes.encrypt(nonce, plaintext, self._bound(table, column, row))
+        return self._header + nonce + self._aes.encrypt(nonce, plaintext, before + row + self._end)
 
     def open(self, table: str, column: str, row: bytes, blob: bytes) -> bytes:
         """The plaintext that was sealed under this key for this place.
@@ -78,17 +84,26 @@ class FieldKey:
         """
         if not isinstance(blob, bytes):  # SQLite keeps whatever an intruder leaves in a column
             raise Malformed("a sealed field is bytes")
-        if not blob.startswith(self._header) or len(blob) < _SHORTEST:
-            field_key_id(blob)
-            raise DecryptionFailed("the field does not open here")
+        if blob[_HEAD] != self._header:
+            raise _closed(blob)
         try:
-            return self._aes.decrypt(blob[_NONCE], blob[_SEALED], self._bound(table, column, row))
-        except InvalidTag as error:
-            raise DecryptionFailed("the field does not open here") from error
+            before = self._columns[table, column, len(row)]
+        except KeyError:
+            before = self._learn(table, column, len(row))
+        try:
+            return self._aes.decrypt(blob[_NONCE], blob[_SEALED], before + row + self._end)
+        except (InvalidTag, ValueError) as error:  # ValueError: the blob ends within its nonce
+            raise _closed(blob) from error
 
-    def _bound(self, table: str, column: str, row: bytes) -> bytes:
-        """What a field is bound to, header included."""
-        return b"".join((self._header, _of_column(table, column), _LENGTH(len(row)), row, self._end))
+    def _learn(self, table: str, column: str, row_bytes: int) -> bytes:
+        """What stands in the AAD before a row id of that length: from now on all keys of this id look it up.
+
+        It is nobody's and no secret, and there are few columns.
+        """
+        before = self._header + length_prefixed(table.encode(), column.encode()) + uint32(row_bytes)
+        if len(self._columns) < _MOST_COLUMNS:
+            self._columns[table, column, row_bytes] = before
+        return before
 
 
 def seal_field(key: bytes, key_id: int, plaintext: bytes, place: Place, random: Random) -> bytes:
@@ -118,12 +133,24 @@ def field_key_id(blob: bytes) -> int:
     return int(key_id)
 
 
-@lru_cache(maxsize=256)
-def _of_column(table: str, column: str) -> bytes:
-    """What the fields of one column are bound to: the same whatever the key, and there are few columns."""
-    return length_prefixed(table.encode("utf-8"), column.encode("utf-8"))
-
-
 def length_prefixed(*parts: bytes) -> bytes:
     """Each part behind its length (uint32, big-endian), so that no two lists of parts give the same bytes."""
-    return b"".join([_LENGTH(len(part)) + part for part in parts])
+    pieces: list[bytes] = []
+    for part in parts:  # appended, not added up: a long part is copied once
+        pieces.append(uint32(len(part)))
+        pieces.append(part)
+    return b"".join(pieces)
+
+
+def _closed(blob: bytes) -> DecryptionFailed:
+    """What to raise for a blob that does not open. Raises Malformed itself for one that is no field."""
+    field_key_id(blob)
+    return DecryptionFailed("the field does not open here")
+
+
+@lru_cache(maxsize=256)
+def _of_numbers(key_id: int, schema: int) -> tuple[bytes, dict[tuple[str, str, int], bytes], bytes]:
+    """What keys of one id and schema share: header, what `FieldKey._learn` learned, last part of the AAD."""
+    if not (0 <= key_id <= _MAX_U32 and 0 <= schema <= _MAX_U32):
+        raise Malformed("a key id and a schema version are unsigned 32-bit numbers")
+    return _HEADER.pack(_VERSION, _SUITE_AES_256_GCM, key_id), {}, length_prefixed(uint32(schema))

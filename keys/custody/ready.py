@@ -21,7 +21,8 @@ from keys.signing import Random
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _HEADER = b"\x01\x01"  # format version, suite AES-256-GCM
-_NONCE = slice(len(_HEADER), len(_HEADER) + _NONCE_BYTES)
+_HEAD = slice(len(_HEADER))
+_NONCE = slice(_HEAD.stop, _HEAD.stop + _NONCE_BYTES)
 _SEALED = slice(_NONCE.stop, None)
 _SHORTEST = _NONCE.stop + _TAG_BYTES
 
@@ -41,11 +42,13 @@ class WrappingKey:
 
     def unwrap(self, blob: bytes, aad: bytes) -> bytes:
         """What `wrap` was given. Raises Malformed or DecryptionFailed."""
-        if len(blob) < _SHORTEST or not blob.startswith(_HEADER):
+        if blob[_HEAD] != _HEADER:
             raise Malformed("not a wrapped secret")
         try:
             return self._aes.decrypt(blob[_NONCE], blob[_SEALED], _HEADER + aad)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: the blob ends within its nonce
+            if len(blob) < _SHORTEST:
+                raise Malformed("not a wrapped secret") from error
             raise DecryptionFailed("the secret does not unwrap here") from error
 
 

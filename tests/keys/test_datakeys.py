@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import os
 
 import pytest
@@ -22,6 +23,11 @@ def test_round_trip(custody: Custody) -> None:
 def test_a_data_key_is_random_not_derived(custody: Custody) -> None:
     assert new_data_key(custody, PLACE, os.urandom)[0] != new_data_key(custody, PLACE, os.urandom)[0]
     assert new_data_key(custody, PLACE, lambda count: b"\x05" * count)[0] == b"\x05" * 32
+
+
+def test_a_wrapped_key_begins_with_its_check_value(custody: Custody) -> None:
+    key, wrapped = new_data_key(custody, PLACE, os.urandom)
+    assert wrapped[:10] == b"\x01\x01" + hmac.digest(key, b"chengxin/key-check/v1", "sha256")[:8]
 
 
 @pytest.mark.parametrize(

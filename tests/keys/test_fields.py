@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import struct
+from dataclasses import astuple, replace
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keys import fields
 from keys.errors import DecryptionFailed, KeysError, Malformed
-from keys.fields import Place, field_key_id, length_prefixed, open_field, seal_field
+from keys.fields import FieldKey, Place, field_key_id, length_prefixed, open_field, seal_field
 
 KEY = b"\x11" * 32
 PLACE = Place("persons", "citizen_number", b"\x01" * 16, b"\x02" * 16, 1)
@@ -24,6 +27,18 @@ def test_round_trip(key: bytes, key_id: int, plaintext: bytes, place: Place) -> 
     assert field_key_id(blob) == key_id
     assert len(blob) == 6 + 12 + len(plaintext) + 16
     assert open_field(key, key_id, blob, place) == plaintext
+
+
+@given(st.binary(min_size=32, max_size=32), U32, st.binary(max_size=40), PLACES)
+def test_a_field_is_the_bytes_that_the_format_says(
+    key: bytes, key_id: int, plaintext: bytes, place: Place
+) -> None:
+    header, nonce = struct.pack(">BBI", 1, 1, key_id), b"\x0c" * 12
+    table, column, row, subject, schema = astuple(place)
+    parts = (table.encode(), column.encode(), row, subject, struct.pack(">I", schema))
+    aad = header + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    expected = header + nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
+    assert seal_field(key, key_id, plaintext, place, lambda count: b"\x0c" * count) == expected
 
 
 def test_header_bytes() -> None:
@@ -81,6 +96,24 @@ def test_every_flipped_bit_is_noticed() -> None:
         altered = (int.from_bytes(blob, "big") ^ (1 << bit)).to_bytes(len(blob), "big")
         with pytest.raises(KeysError):
             open_field(KEY, 7, altered, PLACE)
+
+
+def test_a_field_cut_short_does_not_open() -> None:
+    blob = seal_field(KEY, 7, b"secret", PLACE, os.urandom)
+    for length in range(len(blob)):
+        with pytest.raises(Malformed if length < 34 else DecryptionFailed):
+            open_field(KEY, 7, blob[:length], PLACE)
+
+
+def test_more_columns_than_are_remembered_seal_and_open() -> None:
+    key, row = FieldKey(KEY, 0xC01, PLACE.subject, 1), PLACE.row
+    columns = [f"column {number}" for number in range(1_100)]
+    blobs = [key.seal("table", column, row, column.encode(), os.urandom) for column in columns]
+    for column, blob in zip(columns, blobs, strict=True):
+        assert key.open("table", column, row, blob) == column.encode()
+    with pytest.raises(DecryptionFailed):
+        key.open("table", columns[0], row, blobs[-1])
+    assert len(key._columns) == fields._MOST_COLUMNS < len(columns)
 
 
 @given(st.binary(max_size=60))

@@ -41,3 +41,10 @@ def test_a_secret_opens_with_its_own_key_and_aad_alone() -> None:
 def test_what_is_no_wrapped_secret_is_refused(blob: bytes) -> None:
     with pytest.raises(Malformed):
         WrappingKey(KEY).unwrap(blob, b"")
+
+
+def test_a_wrapped_secret_cut_short_does_not_open() -> None:
+    blob = WrappingKey(KEY).wrap(b"secret", b"", os.urandom)
+    for length in range(len(blob)):
+        with pytest.raises(Malformed if length < 30 else DecryptionFailed):
+            WrappingKey(KEY).unwrap(blob[:length], b"")
