@@ -27,6 +27,8 @@ from gateway.database_url import is_postgresql
 from gateway.errors import NotReady
 
 BUSY_MS = 30_000
+EMPTY = "the database is empty: name another in database_url, or bring it back (the runbook's restore.md)"
+"""What a command says of a database without a schema: more often lost, or another, than never made."""
 POOL = 32  # connections kept, and as many again when the threads need them
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -165,5 +167,8 @@ def require_current(engine: sa.Engine) -> None:
         if engine.dialect.name == "postgresql":
             postgresql.require_fit(connection)
         found = revision_of(connection)
+    if found is None:
+        raise NotReady(EMPTY)
     if found != newest:
-        raise NotReady(f"the database schema is at {found or 'nothing'}, this release needs {newest}")
+        what = "stop the server and run `chengxin upgrade`" if is_known(found) else "install its release"
+        raise NotReady(f"the database schema is at {found}, this release needs {newest}: {what}")

@@ -59,7 +59,7 @@ def open_house(
     With `behind` it opens all the same, for `gateway.recovery` alone: it must answer nobody.
     """
     if not settings.custody_dir.is_dir():
-        raise NotReady(f"nothing is installed in {settings.home}: run `chengxin init` first")
+        raise NotReady(_without_custody(settings))
     custody = open_custody(settings, random)
     engine = provision.engine_of(settings)
     try:
@@ -77,7 +77,7 @@ def _open(
     with db.read(engine) as conn:
         logs = conn.execute(sa.select(installation).order_by(installation.c.shard)).mappings().all()
         if not logs:
-            raise NotReady(f"init did not finish in {settings.home}: remove that directory and run it again")
+            raise NotReady(_without_rows(settings))
         found = [_installed(custody, dict(row)) for row in logs][-1]
         policy, head = installed(conn, found.shard), read_head(conn, found.shard)
         epochs, sealed = standing(conn, custody, found.shard, random)
@@ -224,6 +224,29 @@ def _installed(custody: Custody, row: dict[str, Any]) -> _Installed:
     registrar = parse_public_jwk(parse_canonical(row["decoy_registrar"].encode()))
     decoy = Decoy(row["decoy_consent"], row["decoy_subject"], registrar)
     return _Installed(row["shard"], row["origin"], decoy)
+
+
+def _without_custody(settings: Settings) -> str:
+    if not _has_published(settings):
+        return f"nothing is installed in {settings.home}: run `chengxin init` first"
+    return (
+        f"{settings.custody_dir} is not there, and its log is: the keys are lost, or a disk is not mounted. "
+        "Bring them back from their copy (the runbook's lost-root-share.md; of an HSM, hsm.md)"
+    )
+
+
+def _without_rows(settings: Settings) -> str:
+    if not _has_published(settings):
+        return f"init did not finish in {settings.home}: remove that directory and run it again"
+    return (
+        "the database holds nothing of this log, whose files are there: remove nothing; name another in "
+        "database_url, or bring it back (the runbook's restore.md)"
+    )
+
+
+def _has_published(settings: Settings) -> bool:
+    """Whether a log lived here once: init ends with its first checkpoint, or takes all back."""
+    return settings.checkpoint_copy.exists() or (settings.log_dir / "checkpoint").exists()
 
 
 def _remove(settings: Settings) -> None:

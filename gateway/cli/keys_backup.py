@@ -202,7 +202,9 @@ def rotate_root(state: State) -> None:
     from keys.custody import roots
     from keys.custody.file import read_passphrase
 
-    settings = _of_file(state)
+    settings = _of_file(
+        state, "change the token's PIN, then `chengxin keys rotate epoch`, `data` and `index`"
+    )
     passphrase = read_passphrase(settings.passphrase_file)
     with progress() as bars:
         task = bars.add_task("sealing keys", total=None)
@@ -216,10 +218,11 @@ def rotate_root(state: State) -> None:
     note("Old shares still open old copies: run `chengxin keys backup`, destroy those copies and say so.")
 
 
-def _of_file(state: State) -> Settings:
+def _of_file(state: State, instead: str = "back it up as its maker says") -> Settings:
+    """The settings of a `file` custody; of a token it is said what to do instead."""
     settings = state.settings()
     if settings.custody != "file":
-        fail("these keys are in an HSM and leave it only by its own means: back it up as its maker says")
+        fail(f"these keys are in an HSM and leave it only by its own means: {instead}")
     return settings
 
 

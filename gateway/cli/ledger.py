@@ -144,7 +144,11 @@ def _steps(show: Callable[[int], object]) -> Callable[[], None]:
 @click.argument("directory", type=DIRECTORY)
 @click.option("--vkey", help="The log's verifier key, as you got it earlier; default: this home's own.")
 @click.option(
-    "--registrar", "registrars", multiple=True, metavar="ID=FILE", help="A registrar's public key you trust."
+    "--registrar",
+    "registrars",
+    multiple=True,
+    metavar="ID=FILE",
+    help="A registrar's public key you trust; repeatable.",
 )
 @click.option("--regulator-key", type=FILE, help="A regulator's private key: sealed evidence is checked too.")
 @click.option("--kept", type=FILE, multiple=True, help="A checkpoint you kept earlier; repeatable.")

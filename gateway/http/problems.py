@@ -137,7 +137,7 @@ _REFUSALS: Final = (
             "The consent is not by the person named in person_check",
             "核对公民身份号码与授权编号。",
             "Check the citizen number and the consent_id."),
-    Problem("key-not-live", 403, "授权所用密钥已失效或尚未生效", "The key behind the consent is not live",
+    Problem("key-not-live", 403, "所用密钥已失效或尚未生效", "The key that signed is not live",
             "请信息主体用有效的密钥签名；新增的密钥须等待期满。",
             "The person signs with a live key; a further key acts once its wait is over."),
     Problem("withdrawn", 403, "授权已被撤回", "The consent was withdrawn",

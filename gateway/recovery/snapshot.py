@@ -60,7 +60,7 @@ def write_snapshot(engine: sa.Engine, file: Path, progress: Progress | None = No
         with db.read(engine) as source:
             revision = db.revision_of(source)
             if revision is None:
-                raise NotReady("nothing is installed in that database: run `chengxin init` first")
+                raise NotReady(db.EMPTY)
             require_known(revision)
             db.migrate_on(target, revision)
             with db.writing(target) as to:

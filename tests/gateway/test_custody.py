@@ -95,6 +95,9 @@ def test_an_init_that_fails_leaves_nothing_in_the_token(
     assert not settings.custody_dir.exists()
 
 
+SHARES = ("--shares", "3", "--threshold", "2", "--out", "shares", "--label", "vault")
+
+
 @pytest.fixture
 def shell(tmp_path: Path, token: dict[str, str]) -> Any:
     """A shell whose home's settings name the token."""
@@ -123,6 +126,14 @@ def test_init_makes_and_opens_an_installation_in_the_token(shell: Shell, access:
     held = {key["name"] for key in shell.json("keys", "status")["custody"]}
     assert held == {"epoch-1", "index-1", "rows-1", "checkpoint", "receipt"}
     assert access.pin not in (shell.home / "config.toml").read_text()
+
+
+def test_the_root_of_a_token_is_not_rotated_and_it_is_said_what_is(shell: Shell, access: TokenAccess) -> None:
+    written(shell, access.pin)
+    shell.ok("init", "--demo")
+    said = shell.fails("keys", "rotate", "root")
+    assert "change the token's PIN, then `chengxin keys rotate epoch`" in said
+    assert "back it up as its maker says" in shell.fails("keys", "backup", *SHARES)
 
 
 def test_init_makes_no_pin_where_there_is_none(shell: Shell) -> None:

@@ -97,9 +97,20 @@ def test_a_schema_of_another_release_is_refused(fresh: sa.Engine) -> None:
     with db.writing(fresh) as conn:
         conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
         conn.commit()
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReady, match=r"at 9999.*install its release"):
         db.require_current(fresh)
     fresh.dispose()
+
+
+def test_an_older_schema_is_upgraded_and_an_empty_database_is_looked_for(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    engine = db.open_engine(url)
+    with pytest.raises(NotReady, match=r"is empty: .* restore\.md"):
+        db.require_current(engine)
+    db.migrate(url, revision="0001")
+    with pytest.raises(NotReady, match=r"at 0001.*`chengxin upgrade`"):
+        db.require_current(engine)
+    engine.dispose()
 
 
 def test_a_commit_is_durable_and_one_writer_writes(fresh: sa.Engine) -> None:

@@ -16,8 +16,10 @@ import click
 import pytest
 
 from gateway.cli import main
+from ledger.bodies import LEAF_TYPES
+from ledger.bodies.queries import Answered, QueryRedelivered
 from tests.deploy.test_systemd import SERVICES, TIMERS, section
-from tests.runbooks.test_runbooks import DOCS
+from tests.runbooks.test_runbooks import DOCS, blocks
 
 ROOT = DOCS.parents[1]
 INSTALL = DOCS / "install.md"
@@ -129,6 +131,25 @@ def test_the_readme_installs_the_packages_and_enables_the_units_of_the_page() ->
         assert [one for one in arguments(page, "systemctl") if one[0] == "enable"] == [
             one for one in arguments(str(short), "systemctl") if one[0] == "enable"
         ]
+
+
+def test_whoever_the_service_sends_to_is_let_out_first() -> None:
+    """The unit denies all but loopback, and the page on webhooks and notices says how it is widened."""
+    service = section("chengxin.service", "Service")
+    assert (service["IPAddressDeny"], service["IPAddressAllow"]) == (["any"], ["localhost"])
+    page = (DOCS / "notices.md").read_text("utf-8")
+    [let_out] = [block for block in console(page) if "IPAddressAllow=" in block]
+    assert "/etc/systemd/system/chengxin.service.d/" in let_out
+    assert page.index("IPAddressAllow=") < min(page.index("webhook set"), page.index("notice_email ="))
+    assert ["restart", "chengxin"] in arguments(let_out, "systemctl")
+
+
+def test_who_is_affected_by_a_breach_is_read_from_every_answer_that_left() -> None:
+    released = {name for name, body in LEAF_TYPES.items() if issubclass(body, Answered | QueryRedelivered)}
+    commands = "".join(blocks((DOCS / "breach.md").read_text("utf-8")))
+    shown = [words for words in arguments(commands, "chengxin") if words[:2] == ["ledger", "show"]]
+    asked = [{words[n + 1] for n, word in enumerate(words) if word == "--type"} for words in shown]
+    assert asked.count(released) == 2, "for the affected, and for the regulator"
 
 
 def test_what_is_not_there_is_found() -> None:

@@ -21,7 +21,7 @@ PAGES = tuple(sorted(page.name for page in DOCS.glob("*.md")))
 REHEARSED = tuple(name for name in PAGES if "```sh" in (DOCS / name).read_text("utf-8"))
 TO_READ = {"README.md", "impact-assessment.md", "monitoring.md"}
 """Pages that tell what to know or to fill in, not what to type."""
-LIMIT_S = 240
+LIMIT_S = 480
 
 pytestmark = pytest.mark.slow
 

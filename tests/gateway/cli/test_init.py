@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.db import migrate
 from tests.gateway.cli.town import ORIGIN, Shell, init
 from tests.ports import free_port
 
@@ -48,6 +49,40 @@ def test_a_second_init_changes_nothing(installed: Shell) -> None:
     assert "nothing was changed" in installed.fails("init", "--demo")
     assert "config.toml exists" in installed.fails("init", "--port", "9000")
     assert {path: path.read_bytes() for path in installed.home.rglob("*") if path.is_file()} == before
+
+
+def test_keys_that_are_lost_are_to_be_brought_back_and_not_made_anew(installed: Shell) -> None:
+    custody, aside = installed.home / "custody", installed.file("aside")
+    custody.rename(aside)
+    for command in (("keys", "status"), ("ledger", "vkey"), ("ledger", "recover")):
+        said = installed.fails(*command)
+        assert str(custody) in said
+        assert "lost-root-share.md" in said
+        assert "chengxin init" not in said
+    (installed.home / "log" / "checkpoint").unlink()
+    assert "lost-root-share.md" in installed.fails("keys", "status"), "the copy outside is left"
+    aside.rename(custody)
+    assert installed.ok("ledger", "vkey")
+
+
+def test_where_nothing_was_ever_installed_init_is_named(shell: Shell) -> None:
+    shell.home.mkdir()
+    assert "run `chengxin init` first" in shell.fails("keys", "status")
+
+
+def test_a_database_that_is_lost_is_to_be_brought_back_and_nothing_removed(installed: Shell) -> None:
+    database = installed.home / "gateway.db"
+    for file in installed.home.glob("gateway.db*"):
+        file.unlink()
+    assert "bring it back (the runbook's restore.md)" in installed.fails("keys", "status")
+    database.unlink()
+    migrate(f"sqlite:///{database}")
+    said = installed.fails("keys", "status")
+    assert "remove nothing" in said
+    assert "restore.md" in said
+    for kept in ("log/checkpoint", "outside/checkpoint"):
+        (installed.home / kept).unlink()
+    assert "init did not finish" in installed.fails("keys", "status")
 
 
 @pytest.mark.parametrize(

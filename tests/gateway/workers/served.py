@@ -74,7 +74,7 @@ class Server:
 
     def said(self, event: str) -> int:
         """How often an event stands in the log."""
-        return self.log.read_text().count(f'"event": "{event}"')
+        return self.log.read_text().count(f'"event":"{event}"')
 
     def pinned(self, worker: int) -> httpx.Client:
         """A client whose one connection this worker holds."""
