@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from gateway import tracing
@@ -26,15 +27,19 @@ R = TypeVar("R")
 
 @dataclass(slots=True, eq=False)
 class Slot(Generic[P, R]):
-    """One waiting piece of work: what to do, with what, for which request, and afterwards its outcome."""
+    """One waiting piece of work: what to do, with what, for which request, and afterwards its outcome.
+
+    `bell` is rung for whoever submitted it, once it is `done` or it `leads`: one for all that they submitted.
+    """
 
     handler: Callable[..., Any]
     payload: P
     request: str | None
+    bell: SimpleQueue[None] = field(default_factory=SimpleQueue)  # an Event costs as much as half a leaf
     result: R | None = None
     error: BaseException | None = None
     done: bool = False
-    woken: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
 
     def taken(self) -> Any:
         """The result of a piece of work that is done; raises its error."""
@@ -74,23 +79,23 @@ class Lane:
         self, handler: Callable[..., Any], payloads: Sequence[P], requests: Sequence[str | None]
     ) -> list[Slot[P, Any]]:
         """The same for many at once, each of the request named; aligned, all of them done, none raised."""
+        bell: SimpleQueue[None] = SimpleQueue()
         slots: list[Slot[P, Any]] = [
-            Slot(handler, payload, request) for payload, request in zip(payloads, requests, strict=True)
+            Slot(handler, payload, request, bell) for payload, request in zip(payloads, requests, strict=True)
         ]
         if not slots:
             return slots
         with self._lock:
             self._waiting.extend(slots)
-            leads = not self._led
+            slots[0].leads = not self._led
             self._led = True
         try:
             with tracing.span(self._span):
                 for slot in slots:
-                    if not (leads or slot.done):
-                        slot.woken.wait()  # woken with an outcome, or to lead
+                    while not (slot.done or slot.leads):
+                        bell.get()  # for this one or another of theirs: looked at before each wait
                     if not slot.done:
                         self._lead(slot)
-                    leads = False
         except BaseException:
             self._abandon(slots)
             raise
@@ -100,12 +105,10 @@ class Lane:
         """Whoever waits for these is on its way out: none of them is carried any more, and none leads."""
         mine = {id(slot) for slot in slots}
         with self._lock:
-            led = bool(self._waiting) and id(self._waiting[0]) in mine and self._waiting[0].woken.is_set()
+            led = bool(self._waiting) and id(self._waiting[0]) in mine and self._waiting[0].leads
             self._waiting = deque(slot for slot in self._waiting if id(slot) not in mine)
-            successor = self._waiting[0] if led and self._waiting else None
-            self._led = self._led and (not led or successor is not None)
-        if successor is not None:
-            successor.woken.set()
+            if led:
+                self._pass_on()
 
     def _lead(self, own: Slot[Any, Any]) -> None:
         with self._lock:
@@ -121,12 +124,17 @@ class Lane:
             self._hand_over(batch, own)
 
     def _hand_over(self, batch: Sequence[Slot[Any, Any]], own: Slot[Any, Any]) -> None:
-        with self._lock:
-            successor = self._waiting[0] if self._waiting else None
-            self._led = successor is not None
         for slot in batch:
             slot.done = True
-            if slot is not own:
-                slot.woken.set()
-        if successor is not None:
-            successor.woken.set()
+        for bell in {slot.bell for slot in batch} - {own.bell}:
+            bell.put(None)
+        with self._lock:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Have the first who waits lead, under the lane's lock."""
+        self._led = bool(self._waiting)
+        if self._led:
+            successor = self._waiting[0]
+            successor.leads = True
+            successor.bell.put(None)

@@ -22,10 +22,11 @@ from gateway.sealing import SealingKey
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
 from keys.instant import parse_instant
+from ledger.drafts import Closed, Draft, Entry, Ready, Sealing, close, make_ready
 from ledger.entries import parse_leaf
 from ledger.exchange import Reading, alone, run
 from ledger.fixed import Call
-from ledger.log import Appender, Draft, Entry, Head
+from ledger.log import Appender, Head
 from ledger.sets import both, pairs, to_insert
 from ledger.tables import ledger_leaves
 
@@ -84,20 +85,30 @@ class Transaction:
         *,
         tag: bytes | None = None,
         by: Mapping[str, str] | None = None,
-        details: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | Closed | None = None,
         about: str | None = None,
     ) -> Entry:
         """Append one leaf of type `kind`. `details` are sealed for the regulator, `about` names its row."""
-        if details is not None and self.sealing is None:
+        return self.record(Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about))
+
+    def record(self, leaf: Draft | Ready) -> Entry:
+        """Append one leaf, a draft or what `prepare` made of one: again, where key or epoch have changed."""
+        draft = leaf.draft if isinstance(leaf, Ready) else leaf
+        closed = leaf.closed if isinstance(leaf, Ready) else draft.details
+        if draft.details is not None and self.sealing is None:
             raise NotReady(
                 "no regulator is registered: run `chengxin institution add --sector regulator`",
                 "no-regulator",
             )
-        entry = self.appender.append(
-            Draft(type=kind, body=body, tag=tag, by=by, details=details, about=about)
-        )
-        self.telling.hear(entry, body, about)
+        if isinstance(closed, Closed) and (closed.key, closed.epoch) != self._sealing():
+            leaf = msgspec.structs.replace(draft, details=closed.details)
+        entry = self.appender.append(leaf)
+        self.telling.hear(entry, draft.body, draft.about)
         return entry
+
+    def _sealing(self) -> tuple[str | None, int]:
+        """The id of the key that details are sealed with by now, and the epoch they are wrapped under."""
+        return None if self.sealing is None else self.sealing.id, self.house.keyring.epoch
 
     def key_changed(self, use: str) -> None:
         """A key of this use came or ended in this transaction."""
@@ -149,7 +160,37 @@ class Transaction:
         """Seal a leaf's details for the appender: the id of the sealing key, and the blob."""
         if self.sealing is None:
             raise LedgerUnavailable("details need a sealing key that was announced")
-        return self.sealing.id, self.sealing.seal(details, self.house.origin, salt, self.house.random)
+        return _seal(self.house, self.sealing, details, salt)
+
+
+def prepare(house: House, draft: Draft) -> Draft | Ready:
+    """The leaf made ready before the lock is taken, for `Transaction.record`: less is then done under it.
+
+    Details are sealed under the key of now; where there is none yet, the draft stays as it is.
+    """
+    if draft.details is None or isinstance(draft.details, Closed):
+        return make_ready(draft, house.random)
+    sealing = _sealing_of(house)
+    return draft if sealing is None else make_ready(draft, house.random, sealing)
+
+
+def close_details(house: House, details: Mapping[str, Any]) -> Mapping[str, Any] | Closed:
+    """The details of one leaf sealed before the lock is taken, where its body is known only under it.
+
+    As `prepare`: under the key of now; where there is none yet, they stay as they are.
+    """
+    sealing = _sealing_of(house)
+    return details if sealing is None else close(details, house.random, sealing)
+
+
+def _sealing_of(house: House) -> Sealing | None:
+    # The epoch is read before anything is wrapped: one that begins meanwhile is noticed under the lock.
+    key, epoch = house.sealing, house.keyring.epoch
+    return None if key is None else Sealing(partial(_seal, house, key), house.wrap_sealed, epoch)
+
+
+def _seal(house: House, sealing: SealingKey, details: bytes, salt: bytes) -> tuple[str, bytes]:
+    return sealing.id, sealing.seal(details, house.origin, salt, house.random)
 
 
 def purge_nonces(tx: Transaction) -> int:

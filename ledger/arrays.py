@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,42 +19,32 @@ from sqlalchemy.types import UserDefinedType
 _HEAD: Final = struct.Struct(">iiIii").pack
 _NOTHING: Final = struct.Struct(">iiI").pack
 _LENGTH: Final = struct.Struct(">i").pack
-_INT4: Final = struct.Struct(">ii").pack
-_INT8: Final = struct.Struct(">iq").pack
 _NULL: Final = _LENGTH(-1)
 
 
-def _bytes(value: bytes) -> bytes:
-    return _LENGTH(len(value)) + value
-
-
-def _text(value: str) -> bytes:
-    return _bytes(value.encode())
-
-
-def _int4(value: int) -> bytes:
-    return _INT4(4, value)
-
-
-def _int8(value: int) -> bytes:
-    return _INT8(8, value)
+def _elements(values: Sequence[bytes]) -> bytes:
+    """Each behind its length."""
+    lengths = set(map(len, values))
+    if len(lengths) == 1:  # numbers, hashes, tags: their length stands between them as a separator would
+        length = _LENGTH(lengths.pop())
+        return length + length.join(values)
+    return b"".join(chain.from_iterable(zip(map(_LENGTH, map(len, values)), values, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How a column's value is written; its array's name, its OID (pg_type.dat), how it is written in one."""
+    """How a column's value is written; its array's name and the OID of its elements (pg_type.dat)."""
 
     value: Callable[[Any], bytes]
     array: str
     oid: int
-    element: Callable[[Any], bytes]
 
 
 _KINDS: Final[tuple[tuple[type[Any], _Kind], ...]] = (
-    (sa.LargeBinary, _Kind(bytes, "BYTEA[]", 17, _bytes)),
-    (sa.String, _Kind(str.encode, "TEXT[]", 25, _text)),
-    (sa.BigInteger, _Kind(struct.Struct(">q").pack, "BIGINT[]", 20, _int8)),
-    (sa.Integer, _Kind(struct.Struct(">i").pack, "INTEGER[]", 23, _int4)),
+    (sa.LargeBinary, _Kind(bytes, "BYTEA[]", 17)),
+    (sa.String, _Kind(str.encode, "TEXT[]", 25)),
+    (sa.BigInteger, _Kind(struct.Struct(">q").pack, "BIGINT[]", 20)),
+    (sa.Integer, _Kind(struct.Struct(">i").pack, "INTEGER[]", 23)),
 )
 
 
@@ -63,8 +54,8 @@ class ArrayOf(UserDefinedType[Sequence[Any]]):
     cache_ok = True
     render_bind_cast = True
 
-    def __init__(self, name: str, oid: int, element: Callable[[Any], bytes]) -> None:
-        self.name, self.oid, self.element = name, oid, element
+    def __init__(self, name: str, oid: int, value: Callable[[Any], bytes]) -> None:
+        self.name, self.oid, self.value = name, oid, value
 
     def get_col_spec(self, **_: Any) -> str:
         """As SQL has it."""
@@ -74,15 +65,16 @@ class ArrayOf(UserDefinedType[Sequence[Any]]):
         """From a list to its bytes."""
         if not values:
             return _NOTHING(0, 0, self.oid)
-        element, nulls = self.element, None in values
-        parts = [_NULL if value is None else element(value) for value in values]
-        return _HEAD(1, nulls, self.oid, len(values), 1) + b"".join(parts)
+        if None not in values:
+            return _HEAD(1, 0, self.oid, len(values), 1) + _elements(list(map(self.value, values)))
+        parts = [_NULL if value is None else _elements((self.value(value),)) for value in values]
+        return _HEAD(1, 1, self.oid, len(values), 1) + b"".join(parts)
 
 
 def array_of(column: sa.ColumnElement[Any]) -> ArrayOf:
     """The type for lists of this column's values."""
     kind = _kind(column.type)
-    return ArrayOf(kind.array, kind.oid, kind.element)
+    return ArrayOf(kind.array, kind.oid, kind.value)
 
 
 def binary_of(type_: Any) -> Callable[[Any], bytes]:

@@ -9,8 +9,10 @@ that text compares as time does); `Leaf.instant` gives milliseconds.
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Mapping
-from typing import Final, Literal
+from functools import cache, lru_cache
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -26,6 +28,7 @@ from ledger.bodies import (
     LEAF_TYPES,
     Body,
 )
+from ledger.bodies.plain import spell_plain
 from ledger.errors import MalformedLeaf
 from ledger.members import (
     Count,
@@ -40,6 +43,7 @@ from ledger.members import (
     Uuid,
     check_instants,
 )
+from ledger.merkle import HASH_SIZE
 
 MAX_LEAF: Final = 65_535
 """Bytes: an entry bundle gives a leaf's length in 16 bits."""
@@ -153,20 +157,71 @@ def format_leaf(leaf: Leaf) -> bytes:
     return data
 
 
-def format_parsed(leaf: Leaf) -> bytes:
-    """The same of a leaf whose body `parse_body` made: what was read just now is not read once more."""
-    if type(leaf.body) is not LEAF_TYPES.get(leaf.type):
-        raise MalformedLeaf(f"{leaf.type}: the body is another type's")
-    data = _spell(leaf)
-    _check(_read(data), leaf.body)
-    return data
+def spell_act(
+    type_: str, body: object, by: Mapping[str, str] | None, *, of_a_person: bool
+) -> tuple[Body | None, bytes]:
+    """The body, and it and its actor as they stand in a leaf, up to the number of the leaf's index.
+
+    No body where it is a plain one. Raises MalformedLeaf for what `parse_leaf` would refuse of them.
+    """
+    actor, acting = _spell_by(by)
+    parsed, spelt = None, spell_plain(type_, body)
+    if spelt is None:
+        parsed = parse_body(type_, body)
+        spelt = _spell(parsed)
+    _check(type_, parsed, actor, of_a_person=of_a_person)
+    return parsed, b"".join((b'"body":', spelt, acting, b',"index":'))
+
+
+def _spell_by(by: Mapping[str, str] | None) -> tuple[By | None, bytes]:
+    """The actor, and the member with its comma; those who act do so often."""
+    if by is None:
+        return None, b""
+    try:
+        return _spell_known(tuple(by.items()))
+    except TypeError:  # with a value of no kind that an actor has
+        raise MalformedLeaf("by: not of its form") from None
+
+
+@lru_cache(maxsize=4096)
+def _spell_known(by: tuple[tuple[str, str], ...]) -> tuple[By | None, bytes]:
+    actor = parse_by(dict(by))
+    return actor, b"" if actor is None else b',"by":' + _spell(actor)
+
+
+@lru_cache(maxsize=64)
+def spell_named(log: str, policy: str) -> bytes:
+    """The log and the policy in force, and the name of the hash that follows them; raises MalformedLeaf."""
+    log, policy = _formed(log, Origin, "log"), _formed(policy, Hex32, "policy")
+    return f',"log":"{log}","policy":"{policy}","prev":"'.encode()
+
+
+def spell_sealed(key: str, sha256: bytes) -> bytes:
+    """The member of sealed details, of whose blob this is the hash; raises MalformedLeaf."""
+    if len(sha256) != HASH_SIZE:
+        raise MalformedLeaf("sealed: not a SHA-256 hash")
+    return _spell_key(key) + hexlify(sha256) + b'"}'
+
+
+@lru_cache(maxsize=64)
+def _spell_key(key: str) -> bytes:
+    """The same up to the hash: a key serves for a day."""
+    return f'{{"key":"{_formed(key, Uuid, "sealed")}","sha256":"'.encode()
+
+
+def _formed(text: str, form: Any, member: str) -> str:
+    """A text that has this form, and so no escapes."""
+    try:
+        return str(msgspec.convert(text, form))
+    except msgspec.ValidationError as error:
+        raise MalformedLeaf(f"{member}: {_place(error)}") from None
 
 
 def parse_leaf(data: bytes) -> Leaf:
     """Leaf from its canonical bytes; anything `format_leaf` would not emit raises MalformedLeaf."""
     wire = _read(data)
     body = _body(wire)
-    _check(wire, body)
+    _check(wire.type, body, wire.by, of_a_person=wire.subject is not None)
     leaf = Leaf(
         log=wire.log,
         index=wire.index,
@@ -186,10 +241,10 @@ def parse_leaf(data: bytes) -> Leaf:
     return leaf
 
 
-def _spell(leaf: Leaf) -> bytes:
-    """The bytes, well-formed if the leaf is."""
+def _spell(member: msgspec.Struct) -> bytes:
+    """The bytes of a leaf or of a part of one, well-formed if it is."""
     try:
-        return _encoder.encode(leaf)
+        return _encoder.encode(member)
     except (TypeError, ValueError, OverflowError):
         raise MalformedLeaf("the leaf has no canonical form") from None
 
@@ -206,22 +261,26 @@ def _read(data: bytes) -> _Wire:
         raise MalformedLeaf("the leaf is not JSON") from None
 
 
-def _check(wire: _Wire, body: Body) -> None:
+def _check(type_: str, body: Body | None, by: By | None, *, of_a_person: bool) -> None:
     """Type, body, subject and actor fit each other; else MalformedLeaf."""
-    of_a_person = wire.type.partition(".")[0] in ABOUT_A_PERSON and wire.type not in ABOUT_NOBODY
-    if (wire.subject is not None) != of_a_person:
-        raise MalformedLeaf(f"{wire.type}: a leaf carries a person's tag exactly if it is about a person")
-    actor = "nobody" if wire.by is None else "registrar" if wire.by.registrar is not None else "institution"
-    if wire.type in BY_REGISTRAR_OR_NOBODY:
-        wrong = actor != ("registrar" if getattr(body, "by", None) == "counter" else "nobody")
+    actor = "nobody" if by is None else "registrar" if by.registrar is not None else "institution"
+    _check_kinds(type_, actor, at_a_counter=getattr(body, "by", None) == "counter", of_a_person=of_a_person)
+
+
+@cache  # of a known type: there are few of these
+def _check_kinds(type_: str, actor: str, *, at_a_counter: bool, of_a_person: bool) -> None:
+    if of_a_person != (type_.partition(".")[0] in ABOUT_A_PERSON and type_ not in ABOUT_NOBODY):
+        raise MalformedLeaf(f"{type_}: a leaf carries a person's tag exactly if it is about a person")
+    if type_ in BY_REGISTRAR_OR_NOBODY:
+        wrong = actor != ("registrar" if at_a_counter else "nobody")
     else:
-        wrong = (wire.type in BY_REGISTRAR) != (actor == "registrar")
+        wrong = (type_ in BY_REGISTRAR) != (actor == "registrar")
     if (
         wrong
-        or (wire.type in BY_INSTITUTION and actor != "institution")
-        or (wire.type in BY_NOBODY and actor != "nobody")
+        or (type_ in BY_INSTITUTION and actor != "institution")
+        or (type_ in BY_NOBODY and actor != "nobody")
     ):
-        raise MalformedLeaf(f"{wire.type}: the wrong kind of actor")
+        raise MalformedLeaf(f"{type_}: the wrong kind of actor")
 
 
 def _body(wire: _Wire) -> Body:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -117,9 +116,9 @@ def _on_sqlite(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]]:
             form, text = call.statement.on_sqlite, ""
             try:
                 if call.rows:
-                    text, values = form.compiled.string, list(map(itemgetter(*form.names), call.rows))
-                    _tell(conn, text, values, many=True)
-                    cursor.executemany(text, values)
+                    text = form.compiled.string
+                    _tell(conn, text, call.rows, many=True)
+                    cursor.executemany(text, call.rows)
                     found.append([])
                 else:
                     text, values = form.spell(call.given)

@@ -163,8 +163,11 @@ def _columns(statement: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A statement with the values it is to be run with: `given`, or each of `rows` (SQLite's way of many)."""
+    """A statement with the values it is to be run with: `given`, or each of `rows` (SQLite's way of many).
+
+    A row has its values in the order of `OnSqlite.names`.
+    """
 
     statement: Both
     given: Given = field(default_factory=dict)
-    rows: Sequence[Given] = ()
+    rows: Sequence[tuple[Any, ...]] = ()

@@ -9,34 +9,60 @@ reads a clock.
     log.load_subjects(tags)                       # one read for the whole batch
     mark = log.mark(); log.append(draft)          # in memory; log.rewind(mark) undoes what a savepoint undid
     log.flush()                                   # four statements, however many leaves
+
+A draft may be made ready before the lock is taken (`drafts.make_ready`): the less is done under it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
-from keys.canonical import b64u, canonical, sha256_hex
-from keys.instant import format_instant
 from keys.signing import Random
-from ledger.bodies import PolicyChanged
-from ledger.entries import Leaf, Sealed, Subject, format_parsed, parse_body, parse_by
+from ledger.drafts import (
+    SALT_SIZE,
+    TAG_SIZE,
+    Draft,
+    Entry,
+    Frame,
+    Ready,
+    Seal,
+    Sealing,
+    Wrap,
+    frame_of,
+    make_ready,
+)
+from ledger.entries import MAX_LEAF
 from ledger.errors import LogBusy, MalformedLeaf
 from ledger.exchange import Reading, alone, run
 from ledger.fixed import Call
+from ledger.members import END_OF_COUNT
 from ledger.merkle import HASH_SIZE, leaf_hash
 from ledger.rows import NO_HASH, Head, lock_head, open_shard, read_head
-from ledger.sets import both, same, to_insert, to_upsert
+from ledger.sets import both, same, to_insert_tuples, to_upsert_tuples
 from ledger.tables import ledger_head, ledger_leaves, ledger_sealed, ledger_subjects
 
-__all__ = ["Appender", "Draft", "Entry", "Head", "lock_head", "open_shard", "read_head"]
+__all__ = [
+    "SALT_SIZE",
+    "TAG_SIZE",
+    "Appender",
+    "Draft",
+    "Entry",
+    "Head",
+    "lock_head",
+    "open_shard",
+    "read_head",
+]
 
-TAG_SIZE: Final = 16
-SALT_SIZE: Final = 16
 _TAGS_PER_READ: Final = 10_000  # well under SQLite's 32,766 bound values
+_END: Final = END_OF_COUNT - 1_000_000
+"""No log and no person's chain that ends below grows beyond what a leaf can say in one transaction."""
+_OF_LEAF: Final = ("shard", "idx", "leaf", "leaf_hash", "type", "tag", "n", "about")
+_OF_SEALED: Final = ("shard", "sha256", "idx", "epoch", "blob")
+_OF_SUBJECT: Final = ("shard", "tag", "n", "leaf_hash")
 
 # Built once: building a statement costs more than running it.
 _PEOPLE: Final = both(
@@ -60,38 +86,8 @@ _MOVE_HEAD: Final = same(
     .returning(ledger_head.c.size)
 )
 
-Seal = Callable[[bytes, bytes], tuple[str, bytes]]
-"""(JCS of the details, the leaf's salt) -> (id of the sealing key, sealed blob)."""
 HeadMac = Callable[[Head], bytes]
 """head -> what tells later that this writer made it."""
-Wrap = Callable[[bytes, str], bytes]
-"""(sealed blob, its SHA-256 in hex) -> the blob wrapped under the epoch key, as it is stored."""
-
-
-class Draft(msgspec.Struct, frozen=True):
-    """What a caller wants recorded. `body` and `by` are JSON values.
-
-    `tag` is 16 bytes for a leaf about a person; `details` are sealed to the regulator; `about` is a column to
-    search by (a consent's id, say), not in the leaf.
-    """
-
-    type: str
-    body: Mapping[str, Any]
-    tag: bytes | None = None
-    by: Mapping[str, str] | None = None
-    details: Mapping[str, Any] | None = None
-    about: str | None = None
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A leaf as appended: `leaf` is its canonical bytes, `at` in ms; hash 32 bytes, salt 16."""
-
-    index: int
-    leaf_hash: bytes
-    leaf: bytes
-    at: int
-    type: str
-    salt: bytes
 
 
 class _PersonHead(msgspec.Struct, frozen=True):
@@ -102,12 +98,12 @@ class _PersonHead(msgspec.Struct, frozen=True):
 class _Pending(msgspec.Struct, frozen=True):
     """An entry not yet written, with what `rewind` needs to go back before it."""
 
-    row: dict[str, object]
-    sealed: dict[str, object] | None
-    tag: bytes | None
-    head_before: Head
+    entry: Entry
+    ready: Ready
+    n: int | None
     person_before: _PersonHead | None
-    policy_before: str
+    hash_before: bytes
+    frame_before: Frame
 
 
 _NOBODY_YET: Final = _PersonHead(0, NO_HASH)
@@ -136,21 +132,23 @@ class Appender:
 
         `policy_hash` is that of the bundle in force; a `policy.changed` appended replaces it, its own leaf
         included. `wrap` wraps under the key of `epoch`; `head_mac` is kept beside each head. Raises LogBusy
-        when `at` is before the head's time.
+        when `at` is before the head's time, MalformedLeaf where no leaf can follow.
         """
         if at < head.at:
             raise LogBusy("time would run backwards in the log")
+        if len(head.leaf_hash) != HASH_SIZE or not 0 <= head.size < _END:
+            raise MalformedLeaf("the head of the log is none")
         self._conn = conn
         self._shard = shard
         self._origin = origin
-        self._head = head
+        self._head = head  # as it is in the database: what is pending is not counted
+        self._size = head.size
+        self._last = head.leaf_hash
         self._at = at
-        self._policy = policy_hash
+        self._frame = frame_of(origin, at, policy_hash)
         self._random = random
         self._head_mac = head_mac
-        self._seal = seal
-        self._wrap = wrap
-        self._epoch = epoch
+        self._sealing = None if seal is None or wrap is None else Sealing(seal, wrap, epoch)
         self._people: dict[bytes, _PersonHead] = {}
         self._pending: list[_Pending] = []
         self._written = 0
@@ -158,7 +156,7 @@ class Appender:
     @property
     def head(self) -> Head:
         """The head as it will be after `flush`."""
-        return self._head
+        return Head(self._size, self._last, self._at) if self._pending else self._head
 
     def load_subjects(self, tags: Iterable[bytes]) -> None:
         """Read the heads of these persons' chains in one statement; a tag without a row is a new person's."""
@@ -171,42 +169,40 @@ class Appender:
             some = wanted[first : first + _TAGS_PER_READ]
             found = yield Call(_PEOPLE, {"of_shard": self._shard, "tags": some})
             self._people.update(dict.fromkeys(some, _NOBODY_YET))
-            for row in found:
-                self._people[row.tag] = _person_head(row.n, row.leaf_hash)
+            for tag, n, last in found:
+                sound = type(n) is int and 0 < n < _END and type(last) is bytes and len(last) == HASH_SIZE
+                self._people[tag] = _PersonHead(n, last) if sound else _BROKEN
 
     def continues(self, tag: bytes) -> bool:
         """Whether a leaf about this person can be appended: not where the head of their chain is broken."""
         return self._people.get(tag) is not _BROKEN
 
-    def append(self, draft: Draft) -> Entry:
+    def append(self, draft: Draft | Ready) -> Entry:
         """Make the next leaf. Raises MalformedLeaf, and then nothing was appended.
 
         A tag that `load_subjects` was not given is read here: right, but a round trip more under the lock.
         """
-        if (draft.type == "log.opened") != (self._head.size == 0):
+        ready = draft if isinstance(draft, Ready) else make_ready(draft, self._random, self._sealing)
+        type_, tag = ready.draft.type, ready.draft.tag
+        if (type_ == "log.opened") != (self._size == 0):
             raise MalformedLeaf("a log is opened once, by its first leaf")
-        person = self._person(draft.tag)
-        salt = self._random(SALT_SIZE)
-        body = parse_body(draft.type, draft.body)
-        policy = body.policy if isinstance(body, PolicyChanged) else self._policy
-        sealed, sealed_row = self._sealed(draft.details, salt)
-        leaf = format_parsed(
-            Leaf(
-                log=self._origin,
-                index=self._head.size,
-                prev=self._head.leaf_hash.hex(),
-                at=format_instant(self._at),
-                salt=b64u(salt),
-                type=draft.type,
-                body=body,
-                policy=policy,
-                subject=_subject(draft.tag, person),
-                by=parse_by(draft.by),
-                sealed=sealed,
-            )
-        )
-        entry = Entry(self._head.size, leaf_hash(leaf), leaf, self._at, draft.type, salt)
-        self._take(draft, entry, person, sealed_row, policy)
+        frame = self._frame
+        if ready.policy is not None:
+            frame = frame_of(self._origin, self._at, ready.policy)
+        if tag is None:
+            person, n = None, None
+            leaf = frame.leaf(ready, self._size, self._last)
+        else:
+            person = self._person(tag)
+            n = person.n + 1
+            leaf = frame.leaf_about(ready, self._size, self._last, n, person.leaf_hash)
+        if len(leaf) > MAX_LEAF:
+            raise MalformedLeaf("the leaf is longer than 65,535 bytes")
+        entry = Entry(self._size, leaf_hash(leaf), leaf, self._at, type_, ready.salt)
+        self._pending.append(_Pending(entry, ready, n, person, self._last, self._frame))
+        self._size, self._last, self._frame = self._size + 1, entry.leaf_hash, frame
+        if tag is not None and n is not None:
+            self._people[tag] = _PersonHead(n, entry.leaf_hash)
         return entry
 
     def mark(self) -> int:
@@ -219,9 +215,11 @@ class Appender:
             raise LogBusy("what was flushed cannot be taken back")
         while self.mark() > mark:
             undone = self._pending.pop()
-            self._head, self._policy = undone.head_before, undone.policy_before
-            if undone.tag is not None and undone.person_before is not None:
-                self._people[undone.tag] = undone.person_before
+            self._size, self._last = undone.entry.index, undone.hash_before
+            self._frame = undone.frame_before
+            tag = undone.ready.draft.tag
+            if tag is not None and undone.person_before is not None:
+                self._people[tag] = undone.person_before
 
     def flush(self, also: Sequence[Call] = ()) -> Head:
         """Write what was appended: leaves, sealed details, persons' heads, the log's head; a statement each.
@@ -232,110 +230,54 @@ class Appender:
         if not self._pending:
             run(self._conn, also)
             return self._head
-        before = self._pending[0].head_before
-        tags = sorted({pending.tag for pending in self._pending if pending.tag is not None})
-        sealed = [pending.sealed for pending in self._pending if pending.sealed is not None]
-        people = [
-            {
-                "shard": self._shard,
-                "tag": tag,
-                "n": self._people[tag].n,
-                "leaf_hash": self._people[tag].leaf_hash,
-            }
-            for tag in tags
-        ]
-        conn = self._conn
-        calls = [
-            *also,
-            *to_insert(conn, ledger_leaves, [pending.row for pending in self._pending]),
-            *to_insert(conn, ledger_sealed, sealed),
-            *to_upsert(conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash"), people),
-            self._to_move(before),
-        ]
-        if not run(conn, calls)[-1]:
+        after = self.head
+        calls = [*also, *self._to_write(), self._to_move(self._head, after)]
+        if not run(self._conn, calls)[-1]:
             raise LogBusy("the head moved under the lock")
+        self._head = after
         self._written += len(self._pending)
         self._pending.clear()
-        return self._head
+        return after
 
-    def _to_move(self, before: Head) -> Call:
+    def _to_write(self) -> list[Call]:
+        conn, shard = self._conn, self._shard
+        leaves, sealed, tags = [], [], set()
+        for pending in self._pending:
+            entry, draft, closed = pending.entry, pending.ready.draft, pending.ready.closed
+            place = (shard, entry.index, entry.leaf, entry.leaf_hash)
+            leaves.append((*place, draft.type, draft.tag, pending.n, draft.about))
+            if draft.tag is not None:
+                tags.add(draft.tag)
+            if closed is not None:
+                sealed.append((shard, closed.sha256, entry.index, closed.epoch, closed.blob))
+        heads = [(tag, self._people[tag]) for tag in sorted(tags)]
+        people = [(shard, tag, head.n, head.leaf_hash) for tag, head in heads]
+        return [
+            *to_insert_tuples(conn, ledger_leaves, _OF_LEAF, leaves),
+            *to_insert_tuples(conn, ledger_sealed, _OF_SEALED, sealed),
+            *to_upsert_tuples(
+                conn, ledger_subjects, ("shard", "tag"), ("n", "leaf_hash"), _OF_SUBJECT, people
+            ),
+        ]
+
+    def _to_move(self, before: Head, after: Head) -> Call:
         return Call(
             _MOVE_HEAD,
             {
                 "of_shard": self._shard,
                 "size_before": before.size,
                 "hash_before": before.leaf_hash,
-                "new_size": self._head.size,
-                "new_hash": self._head.leaf_hash,
-                "new_at": self._head.at,
-                "new_mac": None if self._head_mac is None else self._head_mac(self._head),
+                "new_size": after.size,
+                "new_hash": after.leaf_hash,
+                "new_at": after.at,
+                "new_mac": None if self._head_mac is None else self._head_mac(after),
             },
         )
 
-    def _person(self, tag: bytes | None) -> _PersonHead | None:
-        if tag is None:
-            return None
-        if len(tag) != TAG_SIZE:
-            raise MalformedLeaf("a tag is 16 bytes")
+    def _person(self, tag: bytes) -> _PersonHead:
         if tag not in self._people:
             self.load_subjects([tag])
         person = self._people[tag]
         if person is _BROKEN:
             raise MalformedLeaf("the head of a person's chain is none")
         return person
-
-    def _sealed(
-        self, details: Mapping[str, Any] | None, salt: bytes
-    ) -> tuple[Sealed | None, dict[str, object] | None]:
-        """The leaf's member and the row, for details that the regulator may open."""
-        if details is None:
-            return None, None
-        if self._seal is None or self._wrap is None:
-            raise MalformedLeaf("details, and no key to seal them with")
-        key, blob = self._seal(canonical(dict(details)), salt)
-        digest = sha256_hex(blob)
-        row: dict[str, object] = {
-            "shard": self._shard,
-            "sha256": bytes.fromhex(digest),
-            "idx": self._head.size,
-            "epoch": self._epoch,
-            "blob": self._wrap(blob, digest),
-        }
-        return Sealed(key, digest), row
-
-    def _take(
-        self,
-        draft: Draft,
-        entry: Entry,
-        person: _PersonHead | None,
-        sealed_row: dict[str, object] | None,
-        policy: str,
-    ) -> None:
-        """Count the entry in: row to write, new heads."""
-        row: dict[str, object] = {
-            "shard": self._shard,
-            "idx": entry.index,
-            "leaf": entry.leaf,
-            "leaf_hash": entry.leaf_hash,
-            "type": entry.type,
-            "tag": draft.tag,
-            "n": None if person is None else person.n + 1,
-            "about": draft.about,
-        }
-        self._pending.append(_Pending(row, sealed_row, draft.tag, self._head, person, self._policy))
-        self._head = Head(entry.index + 1, entry.leaf_hash, entry.at)
-        self._policy = policy
-        if draft.tag is not None and person is not None:
-            self._people[draft.tag] = _PersonHead(person.n + 1, entry.leaf_hash)
-
-
-def _person_head(n: object, last: object) -> _PersonHead:
-    if isinstance(n, int) and n > 0 and isinstance(last, bytes) and len(last) == HASH_SIZE:
-        return _PersonHead(n, last)
-    return _BROKEN
-
-
-def _subject(tag: bytes | None, person: _PersonHead | None) -> Subject | None:
-    if tag is None or person is None:
-        return None
-    return Subject(b64u(tag), person.n + 1, person.leaf_hash.hex())

@@ -22,6 +22,8 @@ Among: TypeAlias = Callable[[Any, str], sa.ColumnElement[bool]]
 """`among(column, name)`: the value is one of the list `name`; of several columns, a tuple of its `pairs`."""
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows to write: all have the same columns."""
+Tuples: TypeAlias = Sequence[tuple[Any, ...]]
+"""The same as tuples, of columns that are named beside them: what is written most has no names a row."""
 
 
 def both(build: Callable[[Among], Any]) -> Both:
@@ -54,6 +56,25 @@ def to_upsert(
     return _to_write(conn, _upsert, table, rows, key, columns)
 
 
+def to_insert_tuples(
+    conn: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: Tuples
+) -> list[Call]:
+    """What INSERTs these rows of the columns `names`; no call where there is none."""
+    return _to_write_tuples(conn, _insert(table, names), names, rows) if rows else []
+
+
+def to_upsert_tuples(
+    conn: sa.Connection,
+    table: sa.Table,
+    key: tuple[str, ...],
+    columns: tuple[str, ...],
+    names: tuple[str, ...],
+    rows: Tuples,
+) -> list[Call]:
+    """What `to_upsert` makes, of rows of the columns `names`."""
+    return _to_write_tuples(conn, _upsert(table, names, key, columns), names, rows) if rows else []
+
+
 def to_add(conn: sa.Connection, table: sa.Table, key: tuple[str, ...], column: str, rows: Rows) -> list[Call]:
     """What INSERTs these rows, or adds to `column` where the key stands. No key is in `rows` twice."""
     return _to_write(conn, _insert_or_add, table, rows, key, column)
@@ -73,7 +94,28 @@ def _to_write(
     statement = build(table, names, *how)
     if conn.dialect.name == POSTGRESQL:
         return [Call(statement, {_given(name): [row[name] for row in rows] for name in names})]
-    return [Call(statement, rows=[{_given(name): row[name] for name in names} for row in rows])]
+    order = _order(statement, names)
+    return [Call(statement, rows=[tuple([row[name] for name in order]) for row in rows])]
+
+
+def _to_write_tuples(
+    conn: sa.Connection, statement: Both, names: tuple[str, ...], rows: Tuples
+) -> list[Call]:
+    if conn.dialect.name == POSTGRESQL:
+        columns = zip(*rows, strict=True)
+        return [Call(statement, dict(zip(map(_given, names), columns, strict=True)))]
+    order = _order(statement, names)
+    if order == names:
+        return [Call(statement, rows=rows)]
+    places = [names.index(name) for name in order]
+    return [Call(statement, rows=[tuple([row[place] for place in places]) for row in rows])]
+
+
+@cache
+def _order(statement: Both, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns as SQLite's text of the statement asks for their values."""
+    column_of = {_given(name): name for name in names}
+    return tuple(column_of[name] for name in statement.on_sqlite.names)
 
 
 @cache

@@ -27,9 +27,10 @@ from gateway.config import load_settings
 from gateway.house import House, wall_clock
 from gateway.institutions.register import NewInstitution, add_institution
 from gateway.opening import open_house
-from gateway.transaction import Transaction
+from gateway.transaction import Transaction, prepare
 from keys.sealing import generate_x25519
-from ledger.log import Entry, read_head
+from ledger.drafts import Draft, Entry, Ready
+from ledger.log import read_head
 from tests import databases
 from tests.bench.town import BANKS, CATEGORIES, PURPOSE
 from tests.gateway.world import REGULATOR, new_house
@@ -50,10 +51,15 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-def append_all(tx: Transaction, tags: Sequence[bytes]) -> list[Entry]:
-    """A batch of answered queries, one for each tag."""
-    tx.appender.load_subjects(tags)
-    return [tx.append("query.disclosed", _BODY, tag=tag, by=_BY) for tag in tags]
+def append_all(tx: Transaction, leaves: Sequence[Ready]) -> list[Entry]:
+    """A batch of answered queries, made ready before."""
+    tx.appender.load_subjects([tag for leaf in leaves if (tag := leaf.draft.tag) is not None])
+    return [tx.record(leaf) for leaf in leaves]
+
+
+def ready_all(house: House, tags: Sequence[bytes]) -> list[Draft | Ready]:
+    """An answered query about each of these, before the lock is taken."""
+    return [prepare(house, Draft("query.disclosed", _BODY, tag=tag, by=_BY)) for tag in tags]
 
 
 def write(house: House, writers: int, seconds: float, *, crowded: bool = False) -> tuple[int, float]:
@@ -67,7 +73,7 @@ def write(house: House, writers: int, seconds: float, *, crowded: bool = False) 
         try:
             while time.perf_counter() < end:
                 theirs = list(itertools.islice(tags, many))
-                for slot in house.lane.submit_all(append_all, theirs, [None] * many):
+                for slot in house.lane.submit_all(append_all, ready_all(house, theirs), [None] * many):
                     slot.taken()
                 counts[own] += many
         except Exception as error:  # noqa: BLE001  raised below, where the threads are waited for

@@ -157,6 +157,32 @@ def test_an_interrupted_leader_of_many_hands_the_lead_to_whoever_waits_behind() 
     assert boat.submit(7) == 14
 
 
+def test_many_of_one_thread_are_all_carried_whoever_leads() -> None:
+    """A batch may end within one's own, the next begin with another's: each is woken for all of theirs."""
+    boat, results = Boat(limit=3), dict[int, list[int]]()
+    boat.go.clear()
+
+    def many(first: int, count: int) -> None:
+        payloads = list(range(first, first + count))
+        slots = boat.lane.submit_all(double, payloads, [None] * count)
+        results[first] = [slot.taken() for slot in slots]
+
+    threads = []
+    for first, count in ((0, 1), (10, 4), (20, 1), (30, 5)):
+        threads.append(threading.Thread(target=many, args=(first, count)))
+        expected = sum(len(batch) for batch in boat.batches) + len(boat.lane._waiting) + count
+        threads[-1].start()
+        while sum(len(batch) for batch in boat.batches) + len(boat.lane._waiting) < expected:
+            threading.Event().wait(0.001)
+    boat.go.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert results == {0: [0], 10: [20, 22, 24, 26], 20: [40], 30: [60, 62, 64, 66, 68]}
+    assert boat.batches == [[0], [10, 11, 12], [13, 20, 30], [31, 32, 33], [34]]
+    assert boat.submit(7) == 14
+
+
 def test_under_many_threads_everybody_gets_their_own_result() -> None:
     boat = Boat(limit=16)
     numbers = list(range(64))

@@ -153,6 +153,37 @@ def test_draft_that_is_no_leaf_appends_nothing(log: Log) -> None:
     assert last.subject.n == 1
 
 
+def test_leaf_longer_than_a_bundle_can_say_is_not_appended(log: Log) -> None:
+    copies = [{"kid": f"{number:042d}A", "sealed": "A" * 1024} for number in range(64)]
+    body = {"id": UUID, "sha256": "5a" * 32, "sealed": copies}
+    log.append(OPENED)
+    with log.appending() as one:
+        one.append(Draft("key.sealing", {**body, "sealed": copies[:-10]}))
+        with pytest.raises(MalformedLeaf, match="65,535"):
+            one.append(Draft("key.sealing", body))
+        assert one.head.size == 2
+
+
+@pytest.mark.parametrize(
+    "head", [Head(1, bytes(31), 0), Head(-1, bytes(32), 0), Head(2**53, bytes(32), 0)], ids=str
+)
+def test_head_that_no_leaf_can_follow_is_refused(log: Log, head: Head) -> None:
+    with log.begin() as conn, pytest.raises(MalformedLeaf):
+        Appender(conn, SHARD, ORIGIN, head, NOON, POLICY, log.random)
+
+
+@pytest.mark.parametrize(
+    ("n", "last"), [(2**53 - 1, bytes(32)), (0, bytes(32)), (1, bytes(31)), ("x", bytes(32))]
+)
+def test_person_whose_chain_has_no_proper_head_is_not_written_about(log: Log, n: Any, last: bytes) -> None:
+    log.append(OPENED, refused(ANNA))
+    with log.begin() as conn:
+        conn.execute(sa.text("UPDATE ledger_subjects SET n = :n, leaf_hash = :last"), {"n": n, "last": last})
+    with log.appending() as one:
+        one.load_subjects([ANNA, BERT])
+        assert (one.continues(ANNA), one.continues(BERT)) == (False, True)
+
+
 def test_log_begins_with_its_opening(log: Log) -> None:
     with log.appending() as one, pytest.raises(MalformedLeaf):
         one.append(refused(ANNA))
