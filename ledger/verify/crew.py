@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from typing import Final
 
 from ledger.verify.parts import Part, Run, read_packed, read_part, unpack
 
 AHEAD = 3
 """Runs for each process that are read, or waiting to be taken."""
+
+
+_FORKS: Final = sys.platform == "linux"
+"""Elsewhere a system's own libraries may have threads that Python does not know of."""
 
 
 @contextmanager
@@ -42,8 +49,7 @@ def parts(runs: Iterable[Run], jobs: int) -> Iterator[Part]:
     if jobs == 1:
         yield from map(read_part, coming)
         return
-    # Spawned, for a copy of this process would bring along its threads' locks and all that it remembers.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), gc.disable) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context(_start()), gc.disable) as pool:
         ahead: deque[Future[bytes]] = deque(
             pool.submit(read_packed, run) for run in islice(coming, jobs * AHEAD)
         )
@@ -54,3 +60,10 @@ def parts(runs: Iterable[Run], jobs: int) -> Iterator[Part]:
                 yield unpack(packed)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _start() -> str:
+    """How processes are started: forked they are there at once, having nothing to import; but a copy of a
+    process with other threads would bring along their locks, which nobody there lets go.
+    """
+    return "fork" if _FORKS and threading.active_count() == 1 else "spawn"

@@ -17,14 +17,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.entries import Leaf
-from ledger.merkle import HASH_SIZE
 from ledger.verify.judged import Actor, Frame, Judge, Scope
 from ledger.verify.parts import Part
+from ledger.verify.persons import LINK
 from ledger.verify.spellings import FORMS
 from ledger.verify.state import World
 from ledger.verify.taking import Taking
 
 _END_OF_TIME: Final = b"~"
+_LINK: Final = LINK.size
 _MOST: Final = 100_000
 """Frames, actors and scopes that are remembered at a time."""
 
@@ -67,41 +68,46 @@ class Lanes:
             subjects = self._world.subjects
             subjects.fold(subjects[leaf.subject.tag].slot)
 
-    def take(self, leaves: list[Any], start: int, first: int, hashes: bytes) -> int:
-        """Take over leaves of a bundle from place `start` on; the place of the first that is left to the
-        rules. The bundle begins at index `first`, and has these `hashes`.
+    def take(self, leaves: list[Any], start: int, first: int) -> int:
+        """Take over leaves of a bundle, which begins at index `first`, from place `start` on; the place of
+        the first that is left to the rules.
         """
-        world, lanes, taken = self._world, self._taking.lanes, self.taken
+        world, lanes = self._world, self._taking.lanes
+        if world.suspending:
+            return start
         house, holds = self._judge.house, self._judge.holds
         frames, actors, scopes = self._part
-        subjects = world.subjects
-        seen, numbers, heads, odd = subjects.seen, subjects.n, subjects.heads, subjects.odd
+        subjects, last = world.subjects, self.at
+        seen, links, odd = subjects.seen, subjects.links, subjects.odd
         end = world.deadlines[0][0].encode() if world.deadlines else _END_OF_TIME
-        for place in range(start, len(leaves)):
-            plain = leaves[place]
-            if type(plain) is bytes or world.suspending:
-                return place
-            form, actor_, scope_, frame_, at, n, prev, tag = plain[:8]
-            frame, actor, scope = frames[frame_], actors[actor_], scopes[scope_]
-            if (frame.held != house or actor.held != house or scope.held != house) and not (
+        place = start
+        for place, plain in enumerate(leaves[start:], start):
+            if type(plain) is bytes:
+                break
+            form, actor_, scope_, frame_, at, link, next_link, tag = plain[:8]
+            actor, scope, frame = actors[actor_], scopes[scope_], frames[frame_]
+            if not (actor.held == scope.held == frame.held == house) and not (
                 holds(frame, at) and holds(actor, at) and holds(scope, at)
             ):
-                return place
-            if at < self.at or at > end:
-                return place
+                break
+            if not last <= at <= end:
+                break
             slot = seen.get(tag)
             if slot is None:
                 slot = subjects.slot(tag)
-            head = HASH_SIZE * slot
-            if numbers[slot] + 1 != n or odd[slot] or not heads.startswith(prev, head):
-                return place
+            where = _LINK * slot
+            if not links.startswith(link, where) or odd[slot]:
+                break
             if not lanes[form](first + place, plain, slot, actor, scope):
-                return place
-            numbers[slot] = n
-            heads[head : head + HASH_SIZE] = hashes[HASH_SIZE * place : HASH_SIZE * place + HASH_SIZE]
-            self.at = at
-            taken[form] += 1
-        return len(leaves)
+                break
+            links[where : where + _LINK] = next_link
+            last = at
+        else:
+            place = len(leaves)
+        self.at = last
+        for plain in leaves[start:place]:
+            self.taken[plain[0]] += 1
+        return place
 
 
 def _known(known: dict[tuple[Any, ...], Any], key: tuple[Any, ...], make: Callable[..., Any]) -> Any:

@@ -8,8 +8,8 @@ is. The first fault of a bundle's files ends the run, behind the leaves before i
 
 from __future__ import annotations
 
-from binascii import hexlify
-from collections.abc import Iterator
+from binascii import hexlify, unhexlify
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -26,6 +26,7 @@ from ledger.verify.shorts import Shorts
 
 RUN: Final = 32
 """Bundles of a run."""
+_LOG, _PREV, _SALT = b',"log":"', b'","prev":"', b'","salt":"'
 
 Mode: TypeAlias = Literal["plain", "whole", "linked"]
 """`plain`: common leaves in short, for replay. `whole`: every leaf whole, for details to be opened too.
@@ -48,12 +49,12 @@ class Bundle(msgspec.Struct, array_like=True):
 
 
 class Part(msgspec.Struct, array_like=True):
-    """A run from bundle `first` on, and what its plain leaves share: (form, actor), (form, what is asked),
-    (policy, sealing key, day).
+    """A run from bundle `first` on, its bundles to be taken once, and what its plain leaves share: (form,
+    actor), (form, what is asked), (policy, sealing key, day).
     """
 
     first: int
-    bundles: list[Bundle]
+    bundles: Iterable[Bundle]
     actors: list[tuple[int, bytes | None]]
     scopes: list[tuple[Any, ...]]
     frames: list[tuple[bytes, bytes, bytes]]
@@ -77,21 +78,33 @@ def runs(directory: Path, origin: str, size: int, mode: Mode) -> Iterator[Run]:
 
 def read_part(run: Run) -> Part:
     """Read one run. Raises OSError for a file that is there but cannot be read."""
-    return _Reading(run).part()
+    return _Reading(run).part(lambda bundle: bundle)
+
+
+class _Sent(msgspec.Struct, array_like=True):
+    """A part, its bundles still packed: unpacked one by one, each is taken while it is in the cache."""
+
+    first: int
+    bundles: list[msgspec.Raw]
+    actors: list[tuple[int, bytes | None]]
+    scopes: list[tuple[Any, ...]]
+    frames: list[tuple[bytes, bytes, bytes]]
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Part)
+_sent: Final = msgspec.msgpack.Decoder(_Sent)
+_bundle: Final = msgspec.msgpack.Decoder(Bundle)
 
 
 def read_packed(run: Run) -> bytes:
     """The same, packed to be sent."""
-    return _encoder.encode(read_part(run))
+    return _encoder.encode(_Reading(run).part(lambda bundle: msgspec.Raw(_encoder.encode(bundle))))
 
 
 def unpack(packed: bytes) -> Part:
     """A part as `read_packed` packed it."""
-    return _decoder.decode(packed)
+    sent = _sent.decode(packed)
+    return Part(sent.first, map(_bundle.decode, sent.bundles), sent.actors, sent.scopes, sent.frames)
 
 
 class _Reading:
@@ -105,13 +118,14 @@ class _Reading:
         self._shorts = Shorts(self._part.actors, self._part.scopes, self._part.frames)
         self._before = b""
 
-    def part(self) -> Part:
-        """Bundle by bundle, to the end of the run or the first fault."""
-        run, part = self._run, self._part
-        self._before = self._hash_before()
+    def part(self, hand: Callable[[Bundle], Any]) -> Part:
+        """Bundle by bundle, as `hand` hands them on, to the end of the run or the first fault."""
+        run, part, bundles = self._run, self._part, list[Any]()
+        part.bundles, self._before = bundles, self._hash_before()
         for bundle in range(run.first, min(run.first + RUN, (run.size + WIDTH - 1) // WIDTH)):
-            part.bundles.append(self._bundle(bundle))
-            if part.bundles[-1].fault is not None:
+            said = self._bundle(bundle)
+            bundles.append(hand(said))
+            if said.fault is not None:
                 break
         return part
 
@@ -145,49 +159,67 @@ class _Reading:
             said.fault = (first + bad, "tile-hash", "the hash tile holds another hash than the leaf's")
             said.hashes = said.hashes[: bad * HASH_SIZE]
             del leaves[bad:]
-        if self._run.mode == "linked":
+        mode = self._run.mode
+        if mode == "linked":
             self._link(said, first, leaves)
-        elif self._run.mode == "whole":
-            said.leaves = list(leaves)
         else:
-            self._hand(said, first, leaves)
+            said.leaves = leaves
+        if mode == "plain":
+            self._shorts.shorten(leaves, self._known, first, digests, unhexlify(self._before))
+            self._before = hexlify(said.hashes[-HASH_SIZE:]) or self._before
         if said.fault is None and width == WIDTH:
             said.above = _above(digests)
+            if mode == "linked":
+                said.hashes = b""  # nobody asks for them any more
         return said
 
     def _link(self, said: Bundle, first: int, leaves: list[bytes]) -> None:
         """Hold each leaf against its index and the hash before it, each at its place in canonical order."""
         log, hashes = b',"log":"%b","policy":"' % self._run.origin.encode(), hexlify(said.hashes)
-        before, skip = self._before, len(log) + 64  # to behind the hash of the policy
-        for at, leaf in enumerate(leaves):
-            head = b'"index":%d' % (first + at)
-            index = leaf.find(log) - len(head)
-            if index < 0 or not leaf.startswith(head, index):
-                index = leaf.find(head + log)
-            place = index + len(head) + skip
-            if index < 0:
-                wrong = ("index", "the leaf says that it stands at another index, or is of another log")
-            elif before and not leaf.startswith(b'","prev":"' + before + b'","salt":"', place):
-                wrong = ("prev", "the leaf does not name the one before it: one of the two changed")
-            else:
-                before = hashes[64 * at : 64 * at + 64]
-                continue
-            said.fault = (first + at, *wrong)
+        before, self._before = self._before, hashes[-64:] or self._before
+        if before and _all_linked(leaves, log, first, before + hashes[:-64]):
             return
-        self._before = before
+        for at, leaf in enumerate(leaves):
+            wrong = _unlinked(leaf, log, first + at, before)
+            if wrong is not None:
+                said.fault = (first + at, *wrong)
+                return
+            before = hashes[64 * at : 64 * at + 64]
 
-    def _hand(self, said: Bundle, first: int, leaves: list[bytes]) -> None:
-        """Hand each leaf on, plain if it can be: all that are of one form at once."""
-        said.leaves = list(leaves)
-        hashes, by_type = hexlify(said.hashes), dict[bytes, list[int]]()
-        for place, type_ in enumerate(map(sp.type_of, leaves)):
-            by_type.setdefault(type_, []).append(place)
-        before = [self._before, *[hashes[at : at + 64] for at in range(0, len(hashes), 64)]]
-        for type_, places in by_type.items():
-            how = self._known.get(type_)
-            if how is not None:
-                self._shorts.shorten(said.leaves, how, places, first, before)
-        self._before = before[-1]
+
+def _all_linked(leaves: list[bytes], log: bytes, first: int, before: bytes) -> bool:
+    """Whether `_unlinked` would say nothing of any of them; all at once, for a fraction of the cost. `before`
+    are the hex hashes of the leaves before each. False where it cannot tell.
+
+    Every slice has the length of its part of what it is held against, or less: so the whole is equal only if
+    each is.
+    """
+    places = [leaf.find(_LOG) for leaf in leaves]  # a short pattern without hex digits is found soonest
+    head, many = len(b'"index":%d' % first), len(leaves)
+    if min(places, default=0) < head:  # slices would count from the end
+        return False
+    policy, prev, salt = len(log), len(log) + 64, len(log) + 64 + len(_PREV) + 64 + len(_SALT)
+    found = [leaf[place - head : place + policy] for leaf, place in zip(leaves, places, strict=True)]
+    wanted = (b'"index":%d' + log.replace(b"%", b"%%")) * many % tuple(range(first, first + many))
+    if b"".join(found) != wanted:
+        return False
+    found = [leaf[place + prev : place + salt] for leaf, place in zip(leaves, places, strict=True)]
+    each = (before[at : at + 64] for at in range(0, len(before), 64))
+    return b"".join(found) == _PREV + (_SALT + _PREV).join(each) + _SALT
+
+
+def _unlinked(leaf: bytes, log: bytes, index: int, before: bytes) -> tuple[str, str] | None:
+    """Which rule a leaf breaks by its index, or by the hash that it names if `before` is known, and how."""
+    head = b'"index":%d' % index
+    place = leaf.find(log) - len(head)
+    if place < 0 or not leaf.startswith(head, place):
+        place = leaf.find(head + log)
+    behind = place + len(head) + len(log) + 64  # the hash of the policy
+    if place < 0:
+        return "index", "the leaf says that it stands at another index, or is of another log"
+    if before and not leaf.startswith(_PREV + before + _SALT, behind):
+        return "prev", "the leaf does not name the one before it: one of the two changed"
+    return None
 
 
 def _above(digests: list[bytes]) -> bytes:

@@ -7,10 +7,10 @@ key, an erasure, a deferral) is kept as objects.
 
 from __future__ import annotations
 
-from array import array
 from binascii import unhexlify
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from keys.signing import PublicKey
@@ -19,7 +19,8 @@ from ledger.verify.packed import Numbers
 if TYPE_CHECKING:
     from ledger.verify.granted import Grants
 
-_ZERO: Final = bytes(32)
+LINK: Final = Struct(">Q32s")
+"""Where a person's chain stands: the number of their last leaf and its hash; zeros before the first."""
 _TAG: Final = 22
 """Length of a tag."""
 _SEEN: Final = 65_536
@@ -93,7 +94,7 @@ class OneKey(bytes):
 class Subjects:
     """All tags, with a column for each thing that is known of all of them.
 
-    `heads` has 32 bytes for each. `odd` marks those of whom something is due or over: a tag of a deferred
+    `links` has a `LINK` for each. `odd` marks those of whom something is due or over: a tag of a deferred
     query, an erasure, a correction. `keys` is None for nobody enrolled, a packed key, or the keys themselves.
     `seen` has the places of some tags that were met lately.
     """
@@ -101,8 +102,7 @@ class Subjects:
     def __init__(self, grants: Grants) -> None:
         self._slots = Numbers(_TAG)
         self.seen: dict[bytes, int] = {}
-        self.n = array("I")
-        self.heads = bytearray()
+        self.links = bytearray()
         self.held: list[int] = []
         self.odd = bytearray()
         self.keys: list[OneKey | dict[str, CitizenKey] | None] = []
@@ -123,10 +123,9 @@ class Subjects:
         if len(self.seen) == _SEEN:
             self.seen.clear()
         if slot is None:
-            slot = len(self.n)
+            slot = len(self.held)
             self._slots.add(tag, slot)
-            self.n.append(0)
-            self.heads += _ZERO
+            self.links += bytes(LINK.size)
             self.held.append(0)
             self.odd.append(0)
             self.keys.append(None)
@@ -212,17 +211,20 @@ class Subject:
     @property
     def n(self) -> int:
         """How many leaves there are of the person."""
-        return self._all.n[self.slot]
+        return self._link()[0]
 
     @property
     def head(self) -> str:
         """Hash of the last of them."""
-        return self._all.heads[32 * self.slot : 32 * self.slot + 32].hex()
+        return self._link()[1].hex()
 
     def advance(self, leaf_hash: str) -> None:
         """One leaf more."""
-        self._all.n[self.slot] += 1
-        self._all.heads[32 * self.slot : 32 * self.slot + 32] = bytes.fromhex(leaf_hash)
+        LINK.pack_into(self._all.links, LINK.size * self.slot, self.n + 1, bytes.fromhex(leaf_hash))
+
+    def _link(self) -> tuple[int, bytes]:
+        number, head = LINK.unpack_from(self._all.links, LINK.size * self.slot)
+        return number, head
 
     @property
     def keys(self) -> dict[str, CitizenKey]:

@@ -89,7 +89,7 @@ class Replay:
                 lanes.begin(part)
             self._world.answers.given += bytes(len(bundle.leaves))
             leaves, hashes, first = bundle.leaves, bundle.hashes, number * WIDTH
-            at = lanes.take(leaves, 0, first, hashes)
+            at = lanes.take(leaves, 0, first)
             while at < len(leaves):
                 begin = HASH_SIZE * at
                 digest = hashes[begin : begin + HASH_SIZE]
@@ -97,7 +97,7 @@ class Replay:
                 leaf = leaves[at]
                 data = leaf if type(leaf) is bytes else self._again(first + at, digest)
                 counts[self._rule(first + at, data, last, digest)] += 1
-                at = lanes.take(leaves, at + 1, first, hashes)
+                at = lanes.take(leaves, at + 1, first)
             before = hashes[-HASH_SIZE:]
         return counts + Counter({form.type: n for form, n in zip(FORMS, lanes.taken, strict=True)})
 

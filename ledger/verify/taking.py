@@ -7,7 +7,8 @@ rules would have changed. The lanes stand for the rules that `judged.REST` names
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from keys.instant import HOUR, parse_instant
@@ -20,7 +21,8 @@ from ledger.verify.shorts import Plain
 from ledger.verify.state import World
 from ledger.verify.tally import Tally
 
-_NEVER: Final = timedelta(0)
+_DAY: Final = 10
+"""Letters of a time that are its day; the rest are the time of that day."""
 _RECENT: Final = 16_384
 """Answers that are remembered, at least, so that they need not be read again; at most some more than twice
 as many.
@@ -124,8 +126,7 @@ class Taking:
         assert isinstance(body, ConsentGranted)
         if not isinstance(key, OneKey) or key.commitment != commitment or at < key.since:
             return False
-        length = datetime.fromisoformat(after[:23].decode()) - datetime.fromisoformat(before[:23].decode())
-        if not _NEVER < length <= timedelta(days=world.policy.usable[body.purpose].max_days):
+        if not _lasts(before, after, world.policy.usable[body.purpose].max_days):
             return False
         if not self._is_known(recipient) or not world.consents.add(consent):
             return False
@@ -230,3 +231,15 @@ class Taking:
             assert isinstance(body, ConsentAsked)
             scope.number = self._world.requests.asked.number((body.purpose, body.categories))
         return scope.number
+
+
+def _lasts(begin: bytes, end: bytes, days: int) -> bool:
+    """Whether a time is after another, by so many days at most; by text, as times have one length."""
+    between = _day(end[:_DAY]) - _day(begin[:_DAY])
+    return begin < end and (between, end[_DAY:]) <= (days, begin[_DAY:])
+
+
+@lru_cache(maxsize=1024)
+def _day(day: bytes) -> int:
+    """The number of a day that exists."""
+    return date.fromisoformat(day.decode()).toordinal()

@@ -36,13 +36,12 @@ class Tally:
         if at[:16] != self._minute:
             self._turn(at)
         windows = self._open
-        for place, (per, name, limit) in enumerate(names):
+        for per, name, limit in names:
             asks = windows[per]
-            count = asks.get(name, 0)
-            if count >= limit:
-                self._less(names[:place])
+            asks[name] = count = asks.get(name, 0) + 1
+            if count > limit:
+                self._less(names[: names.index((per, name, limit)) + 1])
                 return False
-            asks[name] = count + 1
         return True
 
     def take_back(self, actor: Actor, purpose: str | None) -> None:

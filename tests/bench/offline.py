@@ -1,14 +1,20 @@
 """Offline verification of a big log: the auditor's own `audit`, started anew, on all cores.
 
-The time is that of the whole process, from its start to its end.
+The time is that of the whole process, from its start to its end. `python -m tests.bench.offline` (`make
+bench-verify LEAVES=10000000`) makes a log of so many leaves, verifies it in both ways, prints the figures and
+removes the log.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +27,16 @@ from tests.bench.biglog import make_log
 
 PEAK_LIMIT: Final = 1 << 30
 _POLL_S: Final = 0.1
+_LEAF: Final = 1_000
+"""Bytes that a leaf takes on disk, with its part of the tiles; somewhat less."""
+_LEAST: Final = 1_000
 _PSS: Final = re.compile(rb"^Pss: +([0-9]+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """One verification: leaves, seconds from start to end of the command, most memory of all its processes.
+    """One verification: leaves, seconds from start to end of the command, most memory of all its processes,
+    seconds of CPU of all of them.
 
     Memory is proportional set size in bytes: what processes share counts once.
     """
@@ -34,6 +44,7 @@ class Verified:
     leaves: int
     seconds: float
     peak: int
+    cpu: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -53,7 +64,7 @@ def verify(directory: Path, vkey: str, leaves: int, *, replayed: bool) -> Verifi
     """
     what = "replayed" if replayed else "tree"
     command = [sys.executable, "-m", "tests.bench.offline", str(directory), vkey, what]
-    begun, peak = time.perf_counter(), 0
+    begun, peak, before = time.perf_counter(), 0, _spent()
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
@@ -65,7 +76,13 @@ def verify(directory: Path, vkey: str, leaves: int, *, replayed: bool) -> Verifi
         said = process.stderr.read()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, stderr=said[-2000:])
-    return Verified(leaves, seconds, peak)
+    return Verified(leaves, seconds, peak, _spent() - before)
+
+
+def _spent() -> float:
+    """CPU seconds of the children of this process that have ended, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _pss(pid: int) -> int:
@@ -87,11 +104,38 @@ def _tree(root: int) -> Iterator[int]:
         yield from _tree(child)
 
 
-def main(directory: str, vkey: str, what: str) -> None:
+def watched(directory: str, vkey: str, what: str) -> None:
     """The process that is watched."""
     jobs = len(os.sched_getaffinity(0))
     audit(Path(directory), Trust(parse_vkey(vkey)), jobs=jobs, replayed=what == "replayed")
 
 
+def main() -> None:
+    """Make a log, verify it in both ways, print the figures."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.offline", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--leaves", type=int, default=10_000_000)
+    leaves = parser.parse_args().leaves
+    if leaves < _LEAST:
+        parser.error(f"--leaves: at least {_LEAST:,}")
+    room = tempfile.gettempdir()
+    if shutil.disk_usage(room).free < leaves * _LEAF:
+        parser.error(f"{leaves:,} leaves take {leaves * _LEAF >> 20:,} MiB, which {room} has not: set TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="chengxin-bench-") as folder:
+        vkey = make(Path(folder) / "log", leaves)
+        for name, replayed in (("chain and tree", False), ("enforcement replayed too", True)):
+            one = verify(Path(folder) / "log", vkey, leaves, replayed=replayed)
+            sys.stdout.write(
+                f"{name}: {one.leaves:,} leaves in {one.seconds:.1f} s, {one.rate:,.0f} leaves/s,"
+                f" {1e6 * one.cpu / leaves:.1f} us of CPU a leaf, {one.peak >> 20:,} MiB"
+                f" (at most {PEAK_LIMIT >> 20:,})\n"
+            )
+            sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) == len(("", "directory", "vkey", "what")) and not sys.argv[1].startswith("-"):
+        watched(*sys.argv[1:])
+    else:
+        main()

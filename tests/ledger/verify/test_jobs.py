@@ -75,11 +75,8 @@ def test_damage_is_found_alike(
     assert index // WIDTH == bundle
 
 
-@pytest.mark.parametrize("doubled", [5_000, RUN * WIDTH - 1, RUN * WIDTH + 700])
-def test_a_leaf_twice_is_found_alike_with_tree_and_signature_made_anew(
-    vkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doubled: int
-) -> None:
-    """At the border of two runs too; with the tree alone, because it stands at another index."""
+def made_log(directory: Path, monkeypatch: pytest.MonkeyPatch, doubled: int | None) -> str:
+    """A log with this leaf twice, tree and signature made anew; its key."""
     from tests.bench import biglog
 
     leaves = biglog._leaves
@@ -90,9 +87,38 @@ def test_a_leaf_twice_is_found_alike_with_tree_and_signature_made_anew(
             if index == doubled:
                 yield leaf
 
+    size = 0 if doubled is None else 1
     with monkeypatch.context() as patched:
-        patched.setattr(biglog, "_leaves", lambda town, size, *rest: twice(town, size - 1, *rest))
-        assert biglog.make_log(tmp_path / "log", LEAVES) == vkey
+        patched.setattr(biglog, "_leaves", lambda town, many, *rest: twice(town, many - size, *rest))
+        return biglog.make_log(directory, LEAVES)
+
+
+@pytest.mark.parametrize("faulty", [(RUN - 1, RUN), (RUN, RUN + 1), (2 * RUN - 1, 2 * RUN, 2 * RUN + 2)])
+@pytest.mark.parametrize("doubled", [None, RUN * WIDTH - 1, 2 * RUN * WIDTH - 200])
+def test_of_several_faults_around_a_border_the_first_is_found_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faulty: tuple[int, ...], doubled: int | None
+) -> None:
+    """Of files, and of a leaf that replay alone finds wrong, whichever process sees its own first."""
+    vkey = made_log(tmp_path / "log", monkeypatch, doubled)
+    for bundle in faulty:
+        path = tmp_path / "log" / tile_path("entries", bundle)
+        data = bytearray(path.read_bytes())
+        data[-5] ^= 1
+        path.write_bytes(data)
+    first = WIDTH * faulty[0] + WIDTH - 1
+    expected = (first, "tile-hash") if doubled is None or first <= doubled else (doubled + 1, "index")
+    for replayed in (True, False):
+        (said,) = {verdict(tmp_path / "log", vkey, jobs, replayed) for jobs in JOBS}
+        assert isinstance(said, tuple)
+        assert said[:2] == expected
+
+
+@pytest.mark.parametrize("doubled", [5_000, RUN * WIDTH - 1, RUN * WIDTH + 700])
+def test_a_leaf_twice_is_found_alike_with_tree_and_signature_made_anew(
+    vkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doubled: int
+) -> None:
+    """At the border of two runs too; with the tree alone, because it stands at another index."""
+    assert made_log(tmp_path / "log", monkeypatch, doubled) == vkey
     for replayed in (True, False):
         for jobs in JOBS:
             said = verdict(tmp_path / "log", vkey, jobs, replayed)

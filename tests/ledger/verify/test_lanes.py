@@ -63,8 +63,8 @@ def test_each_form_has_leaves_that_its_lane_takes_over(
     taken = set[str]()
     take = Lanes.take
 
-    def watched(self: Lanes, leaves: list, start: int, first: int, hashes: bytes) -> int:
-        end = take(self, leaves, start, first, hashes)
+    def watched(self: Lanes, leaves: list, start: int, first: int) -> int:
+        end = take(self, leaves, start, first)
         taken.update(FORMS[plain[0]].type for plain in leaves[start:end])
         return end
 
