@@ -25,7 +25,7 @@ from gateway.lane import Slot
 from gateway.logs import carrying
 from gateway.people.citizens import key_named, open_certificate
 from gateway.people.subjects import Identities, Persons, Subject, find_by_tag, identities_of, persons_of
-from gateway.query.record_leaf import request_of
+from gateway.query.record_leaf import commit_to, request_of
 from gateway.query.redeliver import body_mac
 from gateway.query.request import Ask, Asked, Found, Person, Query, Signer
 from gateway.records.store import Revisions, reading_revisions
@@ -94,7 +94,16 @@ def ask_of(
     """The ask of a query, for which this was found, about a person of whom this is held."""
     sent = canonical(dict(body))
     mac = body_mac(house.custody, signer.institution, query.query_id, sent)
-    return Ask(query, signer, found, mac, request_of(sent, house.random), _link(house, found), held)
+    request = request_of(sent, house.random)
+    # Nothing is believed of a row yet: SQLite keeps whatever an intruder leaves in a column.
+    wanted = [
+        row.revision_hash
+        for row in held.rows
+        if row.category in query.categories and isinstance(row.revision_hash, bytes)
+    ]
+    return Ask(
+        query, signer, found, mac, request, commit_to(house, request, wanted), _link(house, found), held
+    )
 
 
 def _link(house: House, found: Found) -> DataKey | None:

@@ -7,29 +7,39 @@ revisions stand in the details, sealed for the regulator. Whether a predicate wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from consent.asks import Reason
 from consent.predicates import predicate_name
-from gateway.query.request import Ask, Query, Request
-from gateway.transaction import Transaction
+from gateway.query.request import Ask, Committed, Query, Request
+from gateway.transaction import Transaction, close_details
 from gateway.values import Value
 from keys.canonical import Fragment, b64u, canonical, sha256_hex
 from keys.signing import Random
 from ledger.log import Entry
 
+if TYPE_CHECKING:
+    from gateway.house import House
+
 
 class Answered(Value, frozen=True):
-    """The leaf of an answer, and the salt (16 bytes) under which it commits to its revisions."""
+    """The leaf of an answer, and what it commits to."""
 
     entry: Entry
-    salt: bytes
+    committed: Committed
 
 
 def request_of(body: bytes, random: Random) -> Request:
     """The request (JCS) with a fresh salt."""
     salt = random(16)
     return Request(sha256_hex(salt + body), {"request": Fragment(body), "request_salt": b64u(salt)})
+
+
+def commit_to(house: House, request: Request, revisions: Iterable[bytes]) -> Committed:
+    """A commitment to these revisions (hashes, in any order), with a fresh salt."""
+    salt, hashes = house.random(16), tuple(sorted(revisions))
+    details = {**request.sealed, "revisions": [one.hex() for one in hashes], "revisions_salt": b64u(salt)}
+    return Committed(salt, hashes, sha256_hex(salt + b"".join(hashes)), close_details(house, details))
 
 
 def record_answer(
@@ -42,27 +52,30 @@ def record_answer(
     tag: bytes,
     by: Mapping[str, str],
     about: str,
+    ahead: Committed | None = None,
 ) -> Answered:
     """Append `query.disclosed`, or `query.predicate` with the rule's name.
 
     `basis` holds the members `grant` and `use`, or `statute`; `revisions` are the hashes committed to, in any
-    order; `about` names the row that the answer changes.
+    order; `about` names the row that the answer changes. What was committed to `ahead` serves if it is them.
     """
-    salt, hashes = tx.house.random(16), sorted(revisions)
+    hashes = tuple(sorted(revisions))
+    if ahead is None or ahead.hashes != hashes:
+        ahead = commit_to(tx.house, request, hashes)
     body: dict[str, Any] = {
         "query": query.query_id,
         "purpose": query.purpose,
         "categories": list(query.categories),
-        "commitment": sha256_hex(salt + b"".join(hashes)),
+        "commitment": ahead.commitment,
         "request": request.hash,
         **basis,
     }
     predicate = predicate_name(query.answer)
     if predicate is not None:
         body["predicate"] = predicate
-    details = {**request.sealed, "revisions": [one.hex() for one in hashes], "revisions_salt": b64u(salt)}
     kind = "query.disclosed" if predicate is None else "query.predicate"
-    return Answered(tx.append(kind, body, tag=tag, by=by, details=details, about=about), salt)
+    entry = tx.append(kind, body, tag=tag, by=by, details=ahead.details, about=about)
+    return Answered(entry, ahead)
 
 
 def record_refusal(tx: Transaction, ask: Ask, reason: Reason) -> Entry:

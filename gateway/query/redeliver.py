@@ -88,12 +88,12 @@ def body_mac(custody: Custody, institution: str, query: str, body: bytes) -> byt
     return custody.mac(ROW_KEY, length_prefixed(b"query-body", institution.encode(), query.encode(), body))
 
 
-def seal_given(ask: Ask, link: DataKey, answered: Answered, revisions: Iterable[bytes]) -> bytes:
-    """What `queries.given` holds of an answer: `revisions` are the hashes that its leaf commits to."""
+def seal_given(ask: Ask, link: DataKey, answered: Answered) -> bytes:
+    """What `queries.given` holds of an answer."""
     given = {
         "leaf": answered.entry.leaf_hash.hex(),
-        "revisions": [one.hex() for one in sorted(revisions)],
-        "salt": b64u(answered.salt),
+        "revisions": [one.hex() for one in answered.committed.hashes],
+        "salt": b64u(answered.committed.salt),
     }
     return link.seal("queries", "given", _row(ask), canonical(given))
 

@@ -17,6 +17,7 @@ from gateway.keyring import DataKey
 from gateway.records.store import Revisions
 from gateway.transaction import Nonce
 from gateway.values import Value
+from ledger.drafts import Closed
 
 # `\Z`, not `$`: the latter lets a final newline through, which no leaf can hold.
 Uuid = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
@@ -128,6 +129,19 @@ class Request(Value, frozen=True):
     sealed: Mapping[str, Any]
 
 
+class Committed(Value, frozen=True):
+    """What the leaf of an answer commits to, made before the lock: the `hashes` of the revisions, ascending.
+
+    `commitment` is SHA-256(salt || hashes), hex. `details` are the request and the revisions for the
+    regulator, sealed where there is a key to seal them with: they serve for one leaf.
+    """
+
+    salt: bytes
+    hashes: tuple[bytes, ...]
+    commitment: str
+    details: Mapping[str, Any] | Closed
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the look-up before the lock brought: the verified consent of the asker, or the decoy's.
@@ -155,9 +169,10 @@ class Found:
 class Ask(Value, frozen=True):
     """One query on its way through the turnstile, with all that can be made ready before the lock.
 
-    The same request sent again has the same `body_mac`. `link` is the key of `found.link`, opened; None where
-    there is nothing of the asker's to open, or it does not open. `revisions` are all that is held of the
-    person, or the decoy: whether they are what the ledger speaks of is judged under the lock.
+    The same request sent again has the same `body_mac`. `committed` is what an answer with all that is asked
+    for commits to. `link` is the key of `found.link`, opened; None where there is nothing of the asker's to
+    open, or it does not open. `revisions` are all that is held of the person, or the decoy: whether they are
+    what the ledger speaks of is judged under the lock.
     """
 
     query: Query
@@ -165,5 +180,6 @@ class Ask(Value, frozen=True):
     found: Found
     body_mac: bytes
     request: Request
+    committed: Committed
     link: DataKey | None
     revisions: Revisions

@@ -177,10 +177,11 @@ def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclose
         tag=found.tag,
         by=ask.signer.by,
         about=rows.about(grants, found.consent_id),
+        ahead=ask.committed,
     )
     entry, counted = answered.entry, rows.columns_of(grants, row) | {"uses": permit.use}
     held.count_use(found.consent_id, tx.protect(grants, counted, entry))
-    given = redeliver.seal_given(ask, link, answered, hashes)
+    given = redeliver.seal_given(ask, link, answered)
     held.spend(ask, Used(entry.index, ask.body_mac, given, tx.at))
     held.leaves[entry.index] = entry.leaf
     name = predicate_name(query.answer)

@@ -58,8 +58,9 @@ def _ask() -> request.Ask:
     found = request.Found(b"", b"", UUID, None, b"", 0, None, False, None)
     members = {"person_check": {"citizen_number": NUMBER, "name": NAME}}
     sealed = request.Request("", {"request": members})
+    told = request.Committed(b"", (), "", {"request": members})
     return request.Ask(
-        _query(person_check=person, case_ref=VALUE), SIGNER, found, b"", sealed, None, Revisions()
+        _query(person_check=person, case_ref=VALUE), SIGNER, found, b"", sealed, told, None, Revisions()
     )
 
 
