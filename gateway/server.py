@@ -9,6 +9,7 @@ binds several addresses (IPv4 and IPv6 loopback) and hands the raw request targe
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -142,6 +143,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         server.answer_at_the_front(cast(Express, worker.app.wsgi_app), self._settings.batch_limit)
         scraping.answer_on(self._scraped, before=lambda: take_stock(worker.house, worker.publishing))
         self._worker.start()
+        # What is there by now stays: a full collection would go through all of it, and mostly under the lock.
+        gc.collect()
+        gc.freeze()
 
     def _worker_exit(self, _server: object, _worker: object) -> None:
         """In the worker, its requests done; one that could not open the house has nothing to end."""
