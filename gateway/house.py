@@ -36,7 +36,7 @@ from gateway.query.lookup import find_batch
 from gateway.receipts import Receipts
 from gateway.rotation.epochs import Epochs, enter, read_epochs
 from gateway.rotation.versions import forget_gone
-from gateway.sealing import SealingKey, new_sealing_key
+from gateway.sealing import SealingKey, new_sealing_key, wrap_sealed
 from gateway.signers import receipts_of
 from gateway.transaction import Nonce, Transaction
 from gateway.verified import Verified
@@ -227,9 +227,8 @@ class House:
         tx.sealing = current
 
     def wrap_sealed(self, blob: bytes, digest: str) -> bytes:
-        """Wrap a regulator's blob once more for rest here, so that erasure reaches it."""
-        key = self.sealed_keys[self.keyring.epoch]
-        return key.seal("ledger_sealed", "blob", bytes.fromhex(digest), blob)
+        """Wrap a regulator's blob for rest here, under the key of this epoch."""
+        return wrap_sealed(self.sealed_keys[self.keyring.epoch], blob, digest)
 
     def unwrap_sealed(self, stored: bytes, digest: str) -> bytes:
         """The regulator's blob out of its wrapping at rest."""

@@ -27,6 +27,7 @@ SCHEMA = 1
 VERSION = 1
 LINK = "link"
 IDENTITY = "identity"
+_AS_STORED = (int, int, bytes)
 
 ALL_OF = same(sa.select(data_keys).where(data_keys.c.subject == sa.bindparam("of")))
 OF_SUBJECT = sa.select(data_keys).where(
@@ -79,6 +80,8 @@ class Keyring:
 
     def unwrap(self, subject: bytes, klass: str, version: int, epoch: int, wrapped: bytes) -> DataKey:
         """Open one stored wrapped key; `EvidenceBroken` when it is damaged or another subject's."""
+        if (type(version), type(epoch), type(wrapped)) != _AS_STORED:
+            raise EvidenceBroken("a data key is none")  # SQLite keeps whatever an intruder leaves in a column
         try:
             key = unwrap_data_key(self.custody, wrapped, DataKeyPlace(subject, klass, version, epoch))
         except KeysError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.ids import new_uuid
+from gateway.keyring import DataKey
 from keys.canonical import b64u, sha256_hex
 from keys.instant import DAY
 from keys.sealing import SEALING_INFO, hpke_seal, seal_details
@@ -55,6 +56,11 @@ class SealingKey:
     def seal(self, details: bytes, origin: str, salt: bytes, random: Random) -> bytes:
         """The blob of one leaf's details, bound to the log and to the leaf's salt."""
         return seal_details(self.key, details, origin, salt, random)
+
+
+def wrap_sealed(key: DataKey, blob: bytes, digest: str) -> bytes:
+    """A blob wrapped once more for rest here, under its epoch's own key, so that erasure reaches it."""
+    return key.seal("ledger_sealed", "blob", bytes.fromhex(digest), blob)
 
 
 def new_sealing_key(at: int, regulators: tuple[Regulator, ...], random: Random) -> SealingKey:

@@ -18,7 +18,7 @@ from gateway import rows
 from gateway.errors import LedgerUnavailable, NotReady
 from gateway.events.telling import Telling
 from gateway.heads import head_mac
-from gateway.sealing import SealingKey
+from gateway.sealing import SealingKey, wrap_sealed
 from gateway.tables import request_nonces
 from keys.canonical import unb64u
 from keys.instant import parse_instant
@@ -184,9 +184,12 @@ def close_details(house: House, details: Mapping[str, Any]) -> Mapping[str, Any]
 
 
 def _sealing_of(house: House) -> Sealing | None:
-    # The epoch is read before anything is wrapped: one that begins meanwhile is noticed under the lock.
+    # An epoch and its own key, taken once: one that begins meanwhile is noticed under the lock.
     key, epoch = house.sealing, house.keyring.epoch
-    return None if key is None else Sealing(partial(_seal, house, key), house.wrap_sealed, epoch)
+    resting = house.sealed_keys.get(epoch)
+    if key is None or resting is None:
+        return None
+    return Sealing(partial(_seal, house, key), partial(wrap_sealed, resting), epoch)
 
 
 def _seal(house: House, sealing: SealingKey, details: bytes, salt: bytes) -> tuple[str, bytes]:

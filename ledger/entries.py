@@ -211,6 +211,8 @@ def _spell_key(key: str) -> bytes:
 
 def _formed(text: str, form: Any, member: str) -> str:
     """A text that has this form, and so no escapes."""
+    if type(text) is not str:
+        raise MalformedLeaf(f"{member}: not text")
     try:
         return str(msgspec.convert(text, form))
     except msgspec.ValidationError as error:

@@ -141,18 +141,20 @@ def _read_records(tx: Transaction, held: Held, asks: Sequence[Ask], batches: Map
     """What is held of each person, and whether it is what the ledger speaks of.
 
     It was read before the lock, and that serves while no leaf about it came since; else it is read once more.
+    Then everybody is judged anew: two tags may lead to one person, whose rows are others now.
     """
     held.revisions = {ask.found.subject: ask.revisions for ask in asks}
+    persons = {(ask.found.tag, ask.found.subject) for ask in asks if ask.found.consent is not None}
 
-    def judge(persons: set[tuple[bytes, bytes]]) -> set[tuple[bytes, bytes]]:
+    def judge() -> set[tuple[bytes, bytes]]:
         whole = {one for one in persons if is_whole(tx.house, batches[one[0]], held.revisions[one[1]])}
-        held.whole |= whole
+        held.whole = whole
         return persons - whole
 
-    stale = judge({(ask.found.tag, ask.found.subject) for ask in asks if ask.found.consent is not None})
+    stale = judge()
     if stale:
         held.revisions |= alone(tx.conn, reading_revisions({subject for _, subject in stale}))
-        judge(stale)
+        judge()
 
 
 def _wrapped(subjects: Sequence[bytes]) -> Reading[dict[bytes, dict[str, Row]]]:

@@ -25,6 +25,7 @@ from gateway.verified import digest_of
 from keys.canonical import sha256
 from ledger.bodies import RecordIngested, RecordRestated
 from ledger.entries import parse_leaf
+from ledger.errors import MalformedLeaf
 from ledger.exchange import Reading, alone
 from ledger.fixed import Call, Row
 from ledger.merkle import leaf_hash, root
@@ -146,10 +147,15 @@ def _mac(house: House, row: Row, batch: Batch) -> bytes:
 
 
 @lru_cache(maxsize=65_536)
-def _batch(leaf: bytes) -> Batch:
-    """A leaf never changes, so what it says is read once."""
-    body = parse_leaf(leaf).body
+def _batch(leaf: object) -> Batch:
+    """A leaf never changes, so what it says is read once. What poses as an ingestion fits no rows."""
+    if not isinstance(leaf, bytes):
+        return Batch(-1, sha256(b""), sha256(b""))
+    try:
+        body = parse_leaf(leaf).body
+    except MalformedLeaf:
+        body = None
     if not isinstance(body, RecordIngested | RecordRestated):
-        return Batch(-1, sha256(b""), leaf_hash(leaf))  # fits no rows: another leaf poses as an ingestion
+        return Batch(-1, sha256(b""), leaf_hash(leaf))
     anew = isinstance(body, RecordRestated)
     return Batch(body.count, bytes.fromhex(body.root), leaf_hash(leaf), anew)

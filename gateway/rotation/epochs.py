@@ -92,8 +92,9 @@ def sealed_row(house: House, epoch: int) -> dict[str, Any]:
 
 def enter(house: House, conn: sa.Connection, epochs: Epochs) -> None:
     """Have this process work under `epochs`; `conn` holds the head's lock, or nobody uses the house yet."""
-    house.keyring = Keyring(house.custody, epochs.newest, house.random)
-    house.sealed_keys = sealed_keys(conn, house.keyring)
+    keyring = Keyring(house.custody, epochs.newest, house.random)
+    house.sealed_keys = sealed_keys(conn, keyring)  # first: what is sealed before the lock looks there too
+    house.keyring = keyring
     for epoch in epochs.destroyed - house.epochs.destroyed:
         house.custody.forget(epoch_key_name(epoch))
     house.epochs = epochs
