@@ -23,6 +23,6 @@ def as_found() -> Iterator[None]:
 
 def uncache_loggers() -> None:
     """Have the loggers of our modules look at structlog's configuration again."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # other threads import meanwhile
         if name.startswith(("gateway.", "ledger.")) and hasattr(module, "log"):
             vars(module.log).pop("bind", None)

@@ -18,7 +18,6 @@ EXCEPTED = {
     "gateway.consents.grant:parse_grant": "reads no text: two parsers of the table, over a body that is read",
     "gateway.config:format_setting": "one value for people and the environment; `format_config` writes files",
     "gateway.config:format_config": "read back by pydantic: tests/gateway/test_config.py holds both together",
-    "ledger.entries:format_parsed": "`format_leaf` less one reading: test_entries.py compares them",
     "gateway.records.report:format_report_json": "a report: nothing reads it back",
     "gateway.records.report:format_report_text": "a report for people",
 }
