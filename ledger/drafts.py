@@ -17,6 +17,7 @@ import msgspec
 from keys.canonical import canonical, sha256
 from keys.instant import format_instant
 from keys.signing import Random
+from keys.values import Value
 from ledger.bodies import PolicyChanged
 from ledger.entries import spell_act, spell_named, spell_sealed
 from ledger.errors import MalformedLeaf
@@ -31,7 +32,7 @@ Wrap = Callable[[bytes, str], bytes]
 """(sealed blob, its SHA-256 in hex) -> the blob wrapped under the epoch key, as it is stored."""
 
 
-class Sealing(msgspec.Struct, frozen=True):
+class Sealing(Value, frozen=True):
     """With what details are sealed, and wrapped under the key of `epoch`."""
 
     seal: Seal
@@ -39,7 +40,7 @@ class Sealing(msgspec.Struct, frozen=True):
     epoch: int
 
 
-class Closed(msgspec.Struct, frozen=True):
+class Closed(Value, frozen=True):
     """Details as they are kept: `sha256` (32 bytes) is of the blob sealed under `key`, which `blob` wraps.
 
     `salt` (16 bytes) is their leaf's, to which the blob is bound; `details` are what was sealed.
@@ -53,7 +54,7 @@ class Closed(msgspec.Struct, frozen=True):
     details: Mapping[str, Any]
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(Value, frozen=True):
     """What a caller wants recorded. `body` and `by` are JSON values.
 
     `tag` is 16 bytes for a leaf about a person; `details` are sealed to the regulator; `about` is a column to
@@ -79,7 +80,7 @@ class Entry(msgspec.Struct, frozen=True):
     salt: bytes
 
 
-class Ready(msgspec.Struct, frozen=True):
+class Ready(Value, frozen=True):
     """A draft made ready. Its leaf is `acted` and `salted`, and about a person `ending`, with a frame around.
 
     `salt` is 16 bytes; `policy` is the bundle that the leaf itself puts in force.

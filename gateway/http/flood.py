@@ -144,10 +144,8 @@ def _read(text: str) -> tuple[str, str]:
         address = ipaddress.ip_address(text if bare is None else bare["v6"] or bare["v4"])
     except ValueError:
         return "", ""
-    if isinstance(address, ipaddress.IPv6Address):
-        plain = address.ipv4_mapped
-        if plain is None:
-            address = ipaddress.IPv6Address(int(address))  # a scope is free text
-            return str(address), str(ipaddress.ip_network((address, 64), strict=False))
-        address = plain
-    return str(address), str(address)
+    plain = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else address
+    if plain is not None:
+        return str(plain), str(plain)
+    bare_ipv6 = ipaddress.IPv6Address(int(address))  # a scope is free text
+    return str(bare_ipv6), str(ipaddress.ip_network((bare_ipv6, 64), strict=False))

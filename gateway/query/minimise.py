@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.values import Value
+from keys.values import Value
 
 
 class Record(Value, frozen=True):

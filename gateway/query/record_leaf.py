@@ -13,9 +13,9 @@ from consent.asks import Reason
 from consent.predicates import predicate_name
 from gateway.query.request import Ask, Committed, Query, Request
 from gateway.transaction import Transaction, close_details
-from gateway.values import Value
 from keys.canonical import Fragment, b64u, canonical, sha256_hex
 from keys.signing import Random
+from keys.values import Value
 from ledger.log import Entry
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ from gateway.query.request import Ask
 from gateway.rows import ROW_KEY
 from gateway.tables import queries
 from gateway.transaction import Transaction
-from gateway.values import Value
 from keys.canonical import b64u, canonical, parse_canonical, sha256_hex, unb64u
 from keys.custody import Custody
 from keys.errors import KeysError
 from keys.fields import length_prefixed
 from keys.instant import HOUR, parse_instant
+from keys.values import Value
 from ledger.bodies import QueryDisclosed, QueryPredicate
 from ledger.entries import parse_leaf
 from ledger.fixed import Row

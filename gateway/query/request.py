@@ -16,7 +16,7 @@ from consent.document import Consent
 from gateway.keyring import DataKey
 from gateway.records.store import Revisions
 from gateway.transaction import Nonce
-from gateway.values import Value
+from keys.values import Value
 from ledger.drafts import Closed
 
 # `\Z`, not `$`: the latter lets a final newline through, which no leaf can hold.

@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 from consent.asks import Reason
 from consent.predicates import PredicateRule
 from gateway.errors import EvidenceBroken, ReplayedNonce
-from gateway.values import Value
 from keys.signing import Jwk
+from keys.values import Value
 from ledger.fixed import Row
 from ledger.log import Entry
 

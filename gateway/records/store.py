@@ -15,9 +15,9 @@ from gateway.errors import EvidenceBroken
 from gateway.keyring import DataKey
 from gateway.query.minimise import Record
 from gateway.tables import records
-from gateway.values import Value
 from gateway.verified import digest_of
 from keys.canonical import parse_stored, sha256
+from keys.values import Value
 from ledger.exchange import Reading, run
 from ledger.fixed import Call, Row
 from ledger.sets import both, same

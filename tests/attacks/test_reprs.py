@@ -32,12 +32,12 @@ from gateway.records.store import Revisions
 from gateway.records.table import Row, read_table
 from gateway.sealing import SealingKey
 from gateway.transaction import Nonce
-from gateway.values import Value
 from keys.blind import canonical_citizen_number, canonical_uscc
 from keys.canonical import b64u
 from keys.errors import BadIdentifier, Malformed
 from keys.instant import parse_instant
 from keys.signing import generate_key, parse_public_jwk, private_jwk
+from keys.values import Value
 from tests.attacks.haystack import Searcher
 from tests.gateway.world import fresh_key, new_registrar
 

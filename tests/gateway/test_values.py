@@ -10,11 +10,12 @@ from rich.pretty import pretty_repr
 
 from gateway.keyring import DataKey
 from gateway.query import minimise, record_leaf, redeliver, request, ruled
-from gateway.values import Value
+from keys.values import Value
+from ledger import drafts
 
 SHAPES = [
     shape
-    for module in (minimise, record_leaf, redeliver, request, ruled)
+    for module in (minimise, record_leaf, redeliver, request, ruled, drafts)
     for shape in vars(module).values()
     if isinstance(shape, type) and issubclass(shape, Value) and shape is not Value
 ]
