@@ -76,12 +76,11 @@ def authenticate_operator(house: House, request: Request) -> Signer:
     return Signer(row.operator, row.institution, _nonce(parsed))
 
 
-def recognise_operator(house: House, request: Request) -> Signer | None:
+def recognise_operator(house: House, request: Request, parsed: SignatureInput) -> Signer | None:
     """The operator whose key signed this request, if that key signed one before; None for any other.
 
     Whose key it is was read then, and is read again under the lock: only for what is decided there.
     """
-    parsed = parse_signature(request.method, request.headers)
     known = house.operators.get(parsed.keyid)
     if known is None:
         return None

@@ -8,7 +8,7 @@ words. What was ruled is not ruled again: it is handed over (`Unsaid`), and Flas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO, RawIOBase
 from socket import socket
@@ -21,11 +21,13 @@ from gateway.errors import GatewayError
 from gateway.http.auth import recognise_operator
 from gateway.http.flood import Flood, source_address
 from gateway.http.served import HEADERS, REQUEST_ID, Served, arrive
+from gateway.http.signature import SignatureInput, parse_signature
 from gateway.http.whole import MAX_BODY, ROUTE, Whole
 from gateway.http.wire import JSON, parse_body
-from gateway.query.answer import Answer, Outcome, Refusal, conclude, rule
+from gateway.query.answer import Answer, Outcome, Refusal, Unmade, conclude, make, rule
 from gateway.query.request import Asked, Query, Signer
 from gateway.query.ruled import Throttled
+from gateway.query.stages import each
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -135,12 +137,11 @@ class Express:
         """Answer a query, or leave it to Flask."""
         ruled = self._ruled_before(environ)
         if ruled is None:
-            asking = self._asking(environ)
+            [asking] = self._askings([environ])
             if asking is None:
                 return self._flask(environ, start_response)
             logs.begin_request(asking.served.id)
-            [outcome] = rule(self._house, [asking.asked])
-            said = self._conclude(asking, outcome)
+            [said] = self._conclude_all([asking], rule(self._house, [asking.asked]))
             if isinstance(said, Reply):
                 start_response("200 OK", said.headers)
                 return (said.body,)
@@ -154,44 +155,74 @@ class Express:
         signature, ruled = (None, None) if client is None else self._waiting.pop(client, (None, None))
         return ruled if signature == environ.get(_NAMES["signature"]) else None
 
-    def answer_all(self, wholes: Sequence[tuple[socket, Whole]]) -> Iterator[Reply | None]:
+    def answer_all(self, wholes: Sequence[tuple[socket, Whole]]) -> list[Reply | None]:
         """Answer queries together; aligned, None for one that has to go through WSGI, by the same socket."""
-        askings = [self._asking({**one.environ, "wsgi.input": BytesIO(one.body)}) for _, one in wholes]
-        outcomes = iter(rule(self._house, [one.asked for one in askings if one is not None]))
+        askings = self._askings([{**one.environ, "wsgi.input": BytesIO(one.body)} for _, one in wholes])
+        asked = [one for one in askings if one is not None]
+        all_said = iter(self._conclude_all(asked, rule(self._house, [one.asked for one in asked])))
+        replies: list[Reply | None] = []
         for (client, whole), asking in zip(wholes, askings, strict=True):
-            said = None if asking is None else self._conclude(asking, next(outcomes))
+            said = None if asking is None else next(all_said)
             if isinstance(said, Unsaid):
                 self._waiting[client] = whole.environ[_NAMES["signature"]], said
-            yield said if isinstance(said, Reply) else None
+            replies.append(said if isinstance(said, Reply) else None)
+        return replies
 
-    def _asking(self, environ: Environ) -> _Asking | None:
-        """Who asks what; None for whatever Flask has to look at."""
+    def _askings(self, environs: Sequence[Environ]) -> list[_Asking | None]:
+        """Who asks what, aligned; None for whatever Flask has to look at."""
+        parsed = each(self._parse, environs)
+        signed = each(self._recognise, parsed)
+        askings = each(self._read, signed)
+        for one in askings:
+            if isinstance(one, Exception) and not isinstance(one, GatewayError):
+                raise one
+        return [None if isinstance(one, Exception) else one for one in askings]
+
+    def _parse(self, environ: Environ) -> tuple[_Incoming, str, SignatureInput]:
         if environ.get("RAW_URI") != ROUTE or environ["REQUEST_METHOD"] != "POST" or tracing.is_on():
-            return None
+            raise _Leave
         source = source_address(environ, self._house.settings.trusted_proxies)
         if self._flood.over(source) is not None:
-            return None
+            raise _Leave
         incoming = _Incoming(environ)
-        try:
-            signer = recognise_operator(self._house, incoming)
-            if signer is None:
-                return None
-            query, members = parse_body(Query, incoming.get("content-type"), incoming.get_data())
-        except GatewayError:
-            return None
+        return incoming, source, parse_signature(incoming.method, incoming)
+
+    def _recognise(self, parsed: tuple[_Incoming, str, SignatureInput]) -> tuple[_Incoming, str, Signer]:
+        incoming, source, signature = parsed
+        signer = recognise_operator(self._house, incoming, signature)
+        if signer is None:
+            raise _Leave
+        return incoming, source, signer
+
+    def _read(self, signed: tuple[_Incoming, str, Signer]) -> _Asking:
+        incoming, source, signer = signed
+        query, members = parse_body(Query, incoming.get("content-type"), incoming.get_data())
         if query.statute is not None:
-            return None
+            raise _Leave
         served = arrive(self._house.random)
         return _Asking(Asked(query, members, signer, served.id), source, served)
 
-    def _conclude(self, asking: _Asking, outcome: Outcome) -> Reply | Unsaid:
-        """The answer to a query that was ruled on; what else became of it, for Flask to say."""
+    def _conclude_all(self, askings: Sequence[_Asking], outcomes: Sequence[Outcome]) -> list[Reply | Unsaid]:
+        """The answers to queries that were ruled on; what else became of one, for Flask to say."""
+        made = make(self._house, outcomes)
+        said = [self._conclude(asking, one) for asking, one in zip(askings, made, strict=True)]
+        bodies = [one.body() if isinstance(one, Answer) else one for one in said]
+        for asking, one in zip(askings, bodies, strict=True):
+            if isinstance(one, bytes):
+                self._flood.count_good(asking.source, asking.asked.signer.nonce.key)
+                asking.served.over("POST", ROUTE, 200)
+        return [
+            _reply(asking, one) if isinstance(one, bytes) else one
+            for asking, one in zip(askings, bodies, strict=True)
+        ]
+
+    def _conclude(self, asking: _Asking, made: Outcome | Answer | Unmade) -> Answer | Unsaid:
+        if isinstance(made, Answer):
+            return made
         signer, query = asking.asked.signer, asking.asked.query.query_id
         logs.begin_request(asking.served.id)
         try:
-            said: Any = conclude(self._house, query, outcome)
-            if isinstance(said, Answer):
-                return self._reply(asking, said)
+            said: Any = conclude(self._house, query, made)
         except Exception as error:  # noqa: BLE001  Flask raises it once more and says what it means
             said = error
         finally:
@@ -200,13 +231,10 @@ class Express:
             self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
         return Unsaid(signer, query, said, asking.served)
 
-    def _reply(self, asking: _Asking, said: Answer) -> Reply:
-        """What leaves, counted and logged."""
-        self._flood.count_good(asking.source, asking.asked.signer.nonce.key)
-        body = said.body()
-        asking.served.over("POST", ROUTE, 200)
-        own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
-        return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
+
+def _reply(asking: _Asking, body: bytes) -> Reply:
+    own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
+    return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
 
 
 def _body(environ: Environ) -> bytes:

@@ -43,7 +43,8 @@ class Served:
         metrics.requests(route, str(status)).inc()
         metrics.seconds(route).observe(took)
         if not quiet:
-            log.info("request", method=method, route=route, status=status, ms=round(took * 1000, 1))
+            ms = round(took * 1000, 1)
+            log.info("request", request_id=self.id, method=method, route=route, status=status, ms=ms)
 
 
 def arrive(random: Random) -> Served:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
@@ -23,15 +24,17 @@ from consent.asks import Reason
 from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, tracing
 from gateway.errors import EvidenceBroken, LedgerUnavailable, Undelivered
+from gateway.keyring import DataKey
 from gateway.logs import current_request
 from gateway.query.lookup import prepare
 from gateway.query.minimise import Record, minimise
 from gateway.query.predicates import evaluate
 from gateway.query.request import Ask, Asked, Query, Signer
 from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
+from gateway.query.stages import each
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import china_day
-from gateway.records.store import open_revisions
+from gateway.records.store import keys_for, open_with
 from gateway.transaction import Transaction
 from keys.canonical import Fragment, canonical, parse_canonical, sha256_hex
 from keys.instant import format_instant
@@ -43,6 +46,15 @@ if TYPE_CHECKING:
 
 LOOKS = 8
 """How often a person is looked up again whose keys were replaced meanwhile; that does not happen twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """An answer that was ruled on and recorded, and what kept it from being made."""
+
+    ruled: Disclosed
+    error: Exception
+
 
 Outcome: TypeAlias = Ruled | BaseException
 
@@ -78,8 +90,8 @@ class Refusal:
 
 def answer(house: House, query: Query, body: dict[str, Any], signer: Signer) -> Answer | Refusal | Throttled:
     """Answer one credit query. `ReplayedNonce` for a request seen before, `Undelivered` if it fails late."""
-    [outcome] = rule(house, [Asked(query, body, signer, current_request())])
-    return conclude(house, query.query_id, outcome)
+    [made] = make(house, rule(house, [Asked(query, body, signer, current_request())]))
+    return conclude(house, query.query_id, made)
 
 
 def rule(house: House, asked: Sequence[Asked], looks: int = LOOKS) -> list[Outcome]:
@@ -106,44 +118,75 @@ def rule(house: House, asked: Sequence[Asked], looks: int = LOOKS) -> list[Outco
     return outcomes
 
 
-def conclude(house: House, query: str, outcome: Outcome) -> Answer | Refusal | Throttled:
-    """Steps 3 to 6 for one of them; raises what befell it. Errors as `answer`'s."""
-    if isinstance(outcome, Moved):
-        raise LedgerUnavailable("this person's keys are being replaced all the time")
-    if isinstance(outcome, BaseException):
-        raise outcome
-    if isinstance(outcome, Throttled):  # 3
-        return outcome
-    if isinstance(outcome, Refused):
-        receipt = house.receipts.of_query(outcome.entry, query, "refused", reason=outcome.reason.value)
-        return Refusal(outcome.reason, receipt)
-    return deliver(house, outcome)
+def make(house: House, outcomes: Sequence[Outcome]) -> list[Outcome | Answer | Unmade]:
+    """Steps 4 to 6 for what was disclosed of these, stage by stage; everything else stays as it is."""
+    made: list[Outcome | Answer | Unmade] = list(outcomes)
+    disclosed = {place: one for place, one in enumerate(outcomes) if isinstance(one, Disclosed)}
+    with tracing.span("query.deliver"):
+        unlocked = each(partial(_unlock, house), disclosed.values())
+        opened = each(_open, unlocked)
+        written = each(_write, opened)
+        signed = each(partial(_sign, house), written)
+    for (place, ruled), answered in zip(disclosed.items(), signed, strict=True):
+        made[place] = Unmade(ruled, answered) if isinstance(answered, Exception) else answered
+    return made
+
+
+def conclude(house: House, query: str, made: Outcome | Answer | Unmade) -> Answer | Refusal | Throttled:
+    """Step 3, and what is left of one of them; raises what befell it. Errors as `answer`'s."""
+    if isinstance(made, Answer | Throttled):
+        return made
+    if isinstance(made, Refused):  # 3
+        receipt = house.receipts.of_query(made.entry, query, "refused", reason=made.reason.value)
+        return Refusal(made.reason, receipt)
+    if isinstance(made, Unmade):  # whatever it was, the ledger must say that the answer did not leave
+        raise _undelivered(house, made.ruled) from made.error
+    if isinstance(made, BaseException):
+        raise made
+    raise LedgerUnavailable("this person's keys are being replaced all the time")  # still `Moved`
 
 
 def deliver(house: House, ruled: Disclosed) -> Answer:
-    """Steps 4 to 6: open, minimise, sign. `Undelivered`, said in the ledger, when any of them fails."""
-    try:
-        with tracing.span("query.deliver"):
-            jcs = canonical(make_answer(house, ruled))
-            jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
-            receipt = house.receipts.of_query(  # 6
-                ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
-            )
-        return Answer(jcs, receipt, jwe)
-    except Exception as error:  # whatever it was, the ledger must say that the answer did not leave
-        raise _undelivered(house, ruled) from error
+    """Steps 4 to 6 for one ruling. `Undelivered`, said in the ledger, when any of them fails."""
+    [made] = make(house, [ruled])
+    said = conclude(house, ruled.query, made)
+    if not isinstance(said, Answer):
+        raise AssertionError("what was disclosed is answered")
+    return said
 
 
-def make_answer(house: House, ruled: Disclosed) -> dict[str, Any]:
-    """What is answered: the same bytes whenever it is made of the same ruling.
+def _unlock(house: House, ruled: Disclosed) -> tuple[Disclosed, dict[str, DataKey]]:
+    return ruled, keys_for(house, ruled.revisions, ruled.wrapped)
+
+
+def _open(unlocked: tuple[Disclosed, dict[str, DataKey]]) -> tuple[Disclosed, list[Record]]:
+    ruled, keys = unlocked
+    return ruled, open_with(keys, ruled.revisions)  # 4
+
+
+def _write(opened: tuple[Disclosed, list[Record]]) -> tuple[Disclosed, bytes]:
+    ruled, records = opened
+    return ruled, canonical(make_answer(ruled, records))
+
+
+def _sign(house: House, written: tuple[Disclosed, bytes]) -> Answer:
+    ruled, jcs = written
+    jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
+    receipt = house.receipts.of_query(  # 6
+        ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
+    )
+    return Answer(jcs, receipt, jwe)
+
+
+def make_answer(ruled: Disclosed, records: list[Record]) -> dict[str, Any]:
+    """What is answered from the records it was ruled on: of the same ruling always the same bytes.
 
     What was asked says of which kind: `EvidenceBroken` for a yes or no without its rule, never a report.
     """
     name, rule = predicate_name(ruled.answer), ruled.rule
-    if name is not None and (rule is None or rule.name != name):
-        raise EvidenceBroken("a yes or no was asked for, and its rule is missing")
-    records = open_revisions(house, ruled.revisions, ruled.wrapped)  # 4
-    if name is not None and rule is not None:
+    if name is not None:
+        if rule is None or rule.name != name:
+            raise EvidenceBroken("a yes or no was asked for, and its rule is missing")
         return _yes_or_no(rule, records, ruled.at)
     return {
         "type": "chengxin/answer/v1",

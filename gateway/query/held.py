@@ -32,6 +32,7 @@ from gateway.transaction import Transaction
 from keys.signing import Jwk
 from ledger.exchange import Reading, alone, together
 from ledger.fixed import Call, Row
+from ledger.log import Entry
 from ledger.sets import both, pairs, to_insert, to_update
 from ledger.tables import ledger_leaves
 
@@ -56,7 +57,8 @@ log = structlog.get_logger(__name__)
 class Held:
     """Rows by their keys; grants, ids and leaves change as asks are ruled on.
 
-    `whole`: tag and subject of those whose `revisions` are exactly what the ledger speaks of.
+    `whole`: tag and subject of those whose `revisions` are exactly what the ledger speaks of. `evident`: the
+    names of those `grants` and `keys` that are what it last said of them.
     """
 
     used: dict[Id, Used] = field(default_factory=dict)
@@ -67,9 +69,10 @@ class Held:
     operators: dict[tuple[str, str, str], Standing] = field(default_factory=dict)
     revisions: dict[bytes, Revisions] = field(default_factory=dict)
     whole: set[tuple[bytes, bytes]] = field(default_factory=set)
+    evident: set[str] = field(default_factory=set)
     leaves: dict[int, bytes] = field(default_factory=dict)
     seal_to: Mapping[str, Jwk] = field(default_factory=dict)
-    counted: set[str] = field(default_factory=set)
+    counted: dict[str, Entry] = field(default_factory=dict)
     spent: list[dict[str, Any]] = field(default_factory=list)
 
     def spend(self, ask: Ask, used: Used) -> None:
@@ -87,10 +90,10 @@ class Held:
             }
         )
 
-    def count_use(self, consent: str, row: dict[str, Any]) -> None:
-        """The grant's row as an answer left it, protected."""
-        self.grants[consent] = {**self.grants[consent], **row}
-        self.counted.add(consent)
+    def count_use(self, consent: str, use: int, entry: Entry) -> None:
+        """The grant as an answer left it; its row is protected once all of the batch are ruled on."""
+        self.grants[consent] = {**self.grants[consent], "uses": use}
+        self.counted[consent] = entry
 
 
 def id_of(ask: Ask) -> Id:
@@ -133,8 +136,24 @@ def read(tx: Transaction, held: Held, asks: Sequence[Ask]) -> set[int]:
     held.grants = {row["consent"]: row for row in found}
     held.keys = {row["about"]: row for row in keys}
     moved = {id(ask) for ask in asks if _has_moved(tx, held, ask)}
+    held.evident = {
+        *_evident(tx, citizen_keys, held.keys, {ask.found.key for ask in asks}),
+        *_evident(tx, grants, held.grants, consents),
+    }
     _read_records(tx, held, [ask for ask in asks if id(ask) not in moved], batches)
     return moved
+
+
+def _evident(
+    tx: Transaction, table: sa.Table, there: Mapping[str, Mapping[str, Any]], wanted: set[str]
+) -> list[str]:
+    """The names of those wanted rows that are what the ledger last said of them, one after the other."""
+    custody = tx.house.custody
+    return [
+        rows.about(table, name)
+        for name in wanted & there.keys()
+        if rows.is_evident(custody, table, there[name])
+    ]
 
 
 def _read_records(tx: Transaction, held: Held, asks: Sequence[Ask], batches: Mapping[bytes, Batches]) -> None:
@@ -201,22 +220,25 @@ def link_of(tx: Transaction, held: Held, ask: Ask) -> DataKey:
 
 def to_write(tx: Transaction, held: Held) -> list[Call]:
     """What writes the rows that follow from the entries: use counts with their MACs, ids that are used up."""
-    counted = [held.grants[consent] for consent in sorted(held.counted)]
+    counted = [
+        tx.protect(grants, rows.columns_of(grants, held.grants[consent]), held.counted[consent])
+        for consent in sorted(held.counted)
+    ]
     uses = [{name: row[name] for name in COUNTED} for row in counted]
     return [*to_update(tx.conn, grants, "consent", uses), *to_insert(tx.conn, queries, held.spent)]
 
 
-def grant_of(tx: Transaction, held: Held, ask: Ask) -> Grant | None:
+def grant_of(held: Held, ask: Ask) -> Grant | None:
     """The asker's consent as it stands now, sound only if rows, leaves and proof agree; None without one."""
-    custody, found = tx.house.custody, ask.found
+    found = ask.found
     row, key = held.grants.get(found.consent_id), held.keys.get(found.key)
     sound = (
         row is not None
         and key is not None
         and not found.broken
         and key["subject"] == found.subject
-        and rows.is_evident(custody, citizen_keys, key)
-        and (found.consent_id in held.counted or rows.is_evident(custody, grants, row))
+        and rows.about(citizen_keys, found.key) in held.evident
+        and rows.about(grants, found.consent_id) in held.evident
         and digest(row["document"]) == found.stored
         and row["tag"] == found.tag
         and (found.tag, found.subject) in held.whole

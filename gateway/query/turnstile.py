@@ -97,7 +97,7 @@ def _rule(
         return _rule_again(tx, held, meter, ask, used)
     ruling = decision.decide(
         _decided(ask, reused=used is not None),
-        grant_of(tx, held, ask),
+        grant_of(held, ask),
         None,
         held.institutions.get(ask.signer.institution),
         held.operators.get(ask.signer.known_by),
@@ -119,7 +119,7 @@ def _rule_again(
     """Decide whether an answer is given again, without a use. Only a refusal counts for the purpose."""
     ruling = decision.decide_redelivery(
         _decided(ask),
-        grant_of(tx, held, ask),
+        grant_of(held, ask),
         None,
         held.institutions.get(ask.signer.institution),
         held.operators.get(ask.signer.known_by),
@@ -179,8 +179,8 @@ def _disclose(tx: Transaction, held: Held, ask: Ask, permit: Permit) -> Disclose
         about=rows.about(grants, found.consent_id),
         ahead=ask.committed,
     )
-    entry, counted = answered.entry, rows.columns_of(grants, row) | {"uses": permit.use}
-    held.count_use(found.consent_id, tx.protect(grants, counted, entry))
+    entry = answered.entry
+    held.count_use(found.consent_id, permit.use, entry)
     given = redeliver.seal_given(ask, link, answered)
     held.spend(ask, Used(entry.index, ask.body_mac, given, tx.at))
     held.leaves[entry.index] = entry.leaf

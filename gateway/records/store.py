@@ -62,15 +62,22 @@ def open_revisions(house: House, revisions: Iterable[Row], wrapped: Mapping[str,
 
     `EvidenceBroken` when one is not what its hash says, or its key is missing.
     """
-    keys: dict[str, DataKey] = {}
+    there = tuple(revisions)
+    return open_with(keys_for(house, there, wrapped), there)
+
+
+def keys_for(house: House, revisions: Iterable[Row], wrapped: Mapping[str, Row]) -> dict[str, DataKey]:
+    """The opened data keys of these revisions of one person, by class. `EvidenceBroken` for one missing."""
+    return {klass: _unwrapped(house, wrapped.get(klass)) for klass in {row.klass for row in revisions}}
+
+
+def open_with(keys: Mapping[str, DataKey], revisions: Iterable[Row]) -> list[Record]:
+    """Decrypt stored revisions of one person. `EvidenceBroken` when one is not what its hash says."""
     opened = []
     for row in revisions:
-        key = keys.get(row.klass)
-        if key is None:
-            key = keys[row.klass] = _unwrapped(house, wrapped.get(row.klass))
         if sha256(row.body) != row.revision_hash:
             raise EvidenceBroken("a stored record is not the revision that the ledger committed to")
-        stored = key.open("records", "body", row.record, row.body)
+        stored = keys[row.klass].open("records", "body", row.record, row.body)
         body = parse_stored(stored)
         if body["category"] != row.category:  # the column chose it; only what was encrypted counts
             raise EvidenceBroken("a stored record is of another category than its row says")
