@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from gunicorn.workers import gthread
 
+from gateway.accepting import YIELD_S, Share
 from gateway.front import Front
 from gateway.http.express import Express
 
@@ -74,10 +75,14 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
     """gunicorn's threaded worker with these limits: of itself it would wait for a client for ever.
 
     A connection goes to a thread when there is something to read, not before. With a `front`, a query that
-    arrived whole goes there and needs no thread. Nothing in the main thread waits for a client.
+    arrived whole goes there and needs no thread. Nothing in the main thread waits for a client. With a
+    `share`, connections are spread evenly over the workers.
     """
 
     front: Front | None = None
+    share: Share | None = None
+    yields_until: float | None = None
+    """While it is ahead of another worker: when it accepts all the same."""
 
     def init_process(self) -> None:
         """In the worker process, after the fork."""
@@ -105,7 +110,36 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
                 raise
             return
         self.nr_conns += 1
+        self.yields_until = None
         self.finish_request(gthread.TConn(self.cfg, client, address, listener.getsockname()), _SILENT)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """A turn of the main loop: whoever holds fewer connections goes first at accepting one."""
+        left = self._yields()
+        if left <= 0:
+            super().wait_for_and_dispatch_events(timeout)
+            return
+        self.set_accept_enabled(False)
+        try:
+            super().wait_for_and_dispatch_events(min(timeout, left))
+        finally:
+            self.set_accept_enabled(True)
+
+    def _yields(self) -> float:
+        """For how long (s) it accepts nothing yet: none once the others have had their time."""
+        if self.share is None:
+            return 0
+        if not self._accepting:
+            self.share.leave()
+            return 0
+        self.share.tell(self.nr_conns)
+        if not self.share.is_ahead():
+            self.yields_until = None
+            return 0
+        now = time.monotonic()
+        if self.yields_until is None:
+            self.yields_until = now + YIELD_S
+        return self.yields_until - now
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """A connection that was kept has something to read."""

@@ -23,6 +23,7 @@ from gunicorn.app.base import BaseApplication
 
 from consent.policy import categories_off, predicates_off, purposes_off, statutes_off
 from gateway import scraping, tracing
+from gateway.accepting import Shares
 from gateway.config import Settings
 from gateway.deadlines import DeadlineWorker
 from gateway.errands import Errands
@@ -86,6 +87,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         self._settings = settings
         self._scraped = scraped
         self._worker: Worker | None = None
+        self._shares = Shares(settings.workers)
         super().__init__()
 
     def load_config(self) -> None:
@@ -100,6 +102,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             "loglevel": "warning",
             "proc_name": "chengxin",
             "when_ready": self._when_ready,
+            "pre_fork": self._pre_fork,
             "post_worker_init": self._post_worker_init,
             "worker_exit": self._worker_exit,
             "child_exit": self._child_exit,
@@ -136,6 +139,10 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         state = {"pid": os.getpid(), "url": settings.public_url, "metrics_port": settings.metrics_port}
         write_atomic(settings.home / STATE_FILE, json.dumps(state).encode())
 
+    def _pre_fork(self, _server: object, worker: DeadlineWorker) -> None:
+        """In the parent: the worker that is about to be has its place among all."""
+        worker.share = self._shares.take()
+
     def _post_worker_init(self, server: DeadlineWorker) -> None:
         if self._worker is None:
             raise AssertionError("gunicorn loads the application before it tells")
@@ -155,6 +162,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
     def _child_exit(self, _server: object, worker: Any) -> None:
         """In the parent, however the worker ended."""
         scraping.forget(worker.pid)
+        self._shares.give_back(worker.share)
 
     def _on_exit(self, _server: object) -> None:
         """In the parent, last of all."""

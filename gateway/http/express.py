@@ -206,14 +206,9 @@ class Express:
         """The answers to queries that were ruled on; what else became of one, for Flask to say."""
         made = make(self._house, outcomes)
         said = [self._conclude(asking, one) for asking, one in zip(askings, made, strict=True)]
-        bodies = [one.body() if isinstance(one, Answer) else one for one in said]
-        for asking, one in zip(askings, bodies, strict=True):
-            if isinstance(one, bytes):
-                self._flood.count_good(asking.source, asking.asked.signer.nonce.key)
-                asking.served.over("POST", ROUTE, 200)
         return [
-            _reply(asking, one) if isinstance(one, bytes) else one
-            for asking, one in zip(askings, bodies, strict=True)
+            self._reply(asking, one) if isinstance(one, Answer) else one
+            for asking, one in zip(askings, said, strict=True)
         ]
 
     def _conclude(self, asking: _Asking, made: Outcome | Answer | Unmade) -> Answer | Unsaid:
@@ -231,10 +226,17 @@ class Express:
             self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
         return Unsaid(signer, query, said, asking.served)
 
-
-def _reply(asking: _Asking, body: bytes) -> Reply:
-    own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
-    return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
+    def _reply(self, asking: _Asking, said: Answer) -> Reply | Unsaid:
+        """What leaves, counted and logged; what could not be logged is an error like any other."""
+        asked = asking.asked
+        try:
+            body = said.body()
+            self._flood.count_good(asking.source, asked.signer.nonce.key)
+            asking.served.over("POST", ROUTE, 200)
+        except Exception as error:  # noqa: BLE001  as above
+            return Unsaid(asked.signer, asked.query.query_id, error, asking.served)
+        own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
+        return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
 
 
 def _body(environ: Environ) -> bytes:

@@ -118,7 +118,8 @@ def _queue_chunk(house: House) -> tuple[int, bool]:
         end = min(head, seen + CHUNK)
         if seen == end:
             return 0, True
-        rows = _rows(house, conn, _news(house, conn, seen, end))
+        # Where no channel is on nobody is told, and no leaf need be read.
+        rows = _rows(house, conn, _news(house, conn, seen, end)) if channels_on(house.settings) else []
     return house.transact(lambda tx: _move(tx, seen, end, rows), seals=False), end == head
 
 
@@ -141,7 +142,7 @@ def _news(house: House, conn: sa.Connection, first: int, end: int) -> list[_News
 def _rows(house: House, conn: sa.Connection, news: Sequence[_News]) -> list[dict[str, Any]]:
     """Rows of `outbox` for those among them who can be reached, on the channels that are on."""
     channels = channels_on(house.settings)
-    if not news or not channels:
+    if not news:
         return []
     by_lookup: dict[bytes, list[tuple[bytes, str]]] = {}
     tags = {

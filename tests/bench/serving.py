@@ -53,6 +53,9 @@ def started(
     try:
         _wait(server, port, path, log)
         yield server
+    except Exception as error:
+        error.add_note(f"the server's log, but for requests:\n{_said(log)}")
+        raise
     finally:
         server.terminate()
         try:
@@ -60,6 +63,11 @@ def started(
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _said(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines(keepends=True)
+    return "".join(line for line in lines if '"event":"request"' not in line)[-4000:]
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:

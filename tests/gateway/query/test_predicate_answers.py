@@ -25,6 +25,7 @@ from gateway.query.ruled import Disclosed
 from gateway.query.ruled import Refused as RuledOut
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import Record, china_day
+from gateway.records.store import open_revisions
 from keys.canonical import canonical, parse_canonical, sha256_hex
 from keys.instant import HOUR, parse_instant
 from tests.gateway import kit
@@ -195,9 +196,10 @@ def test_a_yes_or_no_without_its_rule_never_becomes_a_report(shared: World) -> N
     one = asked_of(shared, consent_of(shared, 90), str(uuid.uuid4()))
     [ruled] = shared.house.transact(lambda tx: rule_batch(tx, [one]))
     assert isinstance(ruled, Disclosed)
-    assert make_answer(shared.house, ruled)["answer"] == "no"
+    records = open_revisions(shared.house, ruled.revisions, ruled.wrapped)
+    assert make_answer(ruled, records)["answer"] == "no"
     with pytest.raises(EvidenceBroken):
-        make_answer(shared.house, msgspec.structs.replace(ruled, rule=None))
+        make_answer(msgspec.structs.replace(ruled, rule=None), records)
 
 
 def reworded(*more: PredicateRule) -> PolicyBundle:
