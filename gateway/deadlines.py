@@ -1,10 +1,9 @@
-"""The server's worker: time limits for whoever sends us a request, and what it hands to the front.
+"""The server's worker: time limits for clients, turns at accepting, and what it hands to the front.
 
-So that slow clients cannot hold the server's threads:
-
-Invariant: a request that was not received whole in `READ_S` is cut off, however it dribbles in, and a client
-that does not take its answer is given up after `STALL_S`. What is being answered is never cut short by it:
-only reading ends. A proxy that buffers requests, in front, remains the better defence against a flood.
+Invariant: slow clients cannot hold the server's threads. A request that was not received whole in `READ_S` is
+cut off, however it dribbles in, and a client that does not take its answer is given up after `STALL_S`. What
+is being answered is never cut short by it: only reading ends. A proxy in front that buffers requests remains
+the better defence against a flood.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any, Final
 
 from gunicorn.workers import gthread
 
-from gateway.accepting import YIELD_S, Share
+from gateway.accepting import YIELD_S, Place
 from gateway.front import Front
 from gateway.http.express import Express
 
@@ -76,13 +75,13 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
 
     A connection goes to a thread when there is something to read, not before. With a `front`, a query that
     arrived whole goes there and needs no thread. Nothing in the main thread waits for a client. With a
-    `share`, connections are spread evenly over the workers.
+    `place`, connections are spread evenly over the workers.
     """
 
     front: Front | None = None
-    share: Share | None = None
+    place: Place | None = None
     yields_until: float | None = None
-    """While it is ahead of another worker: when it accepts all the same."""
+    """While it is ahead of another worker: when (monotonic, s) it accepts all the same; else None."""
 
     def init_process(self) -> None:
         """In the worker process, after the fork."""
@@ -115,7 +114,7 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """A turn of the main loop: whoever holds fewer connections goes first at accepting one."""
-        left = self._yields()
+        left = self._report_and_yield()
         if left <= 0:
             super().wait_for_and_dispatch_events(timeout)
             return
@@ -125,15 +124,15 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         finally:
             self.set_accept_enabled(True)
 
-    def _yields(self) -> float:
-        """For how long (s) it accepts nothing yet: none once the others have had their time."""
-        if self.share is None:
+    def _report_and_yield(self) -> float:
+        """Report its count; for how long (s) it leaves new connections to the others. Not above 0: none."""
+        if self.place is None:
             return 0
         if not self._accepting:
-            self.share.leave()
+            self.place.leave()
             return 0
-        self.share.tell(self.nr_conns)
-        if not self.share.is_ahead():
+        self.place.report(self.nr_conns)
+        if not self.place.is_ahead():
             self.yields_until = None
             return 0
         now = time.monotonic()

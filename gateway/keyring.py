@@ -1,8 +1,8 @@
 """Data keys of subjects: one per (subject, class), wrapped under the epoch key that custody holds.
 
-Invariant: a data key exists in clear only in the memory of the request that needs it; what is
-stored is wrapped, bound to subject, class, version and epoch. Creating and opening take the
-caller's connection and never commit.
+Invariant: a data key exists in clear only in memory, while the request, or the batch of requests, that needs
+it is served; what is stored is wrapped, bound to subject, class, version and epoch. Creating and opening take
+the caller's connection and never commit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Logs: one event a line, by structlog. What is said while a request is served carries that request's id.
 
 Invariant: events name nouns and codes; no value of a person ever reaches a call. A request's id is made here,
-never taken from a client, and is bound to the thread that serves it. Whoever leads a group commit speaks for
-everybody in it: what is said meanwhile carries the ids of all of them (`requests`) and no single one.
+never taken from a client, and is bound to the thread that serves it; of a batch at the front, only while what
+befell that query is said. Whoever leads a group commit speaks for everybody in it: what is said meanwhile
+carries the ids of all of them (`requests`) and no single one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Invariant: custody, database and sealing key are opened in each worker, after the fork; the parent process
 holds the home's lock for the life of the server, so that there is never a second server on it, and replaces a
-worker that dies. Workers share nothing but database, tiles and file locks. gunicorn is chosen because it
+worker that dies. Workers share nothing but database, tiles, file locks and a count of each
+one's connections (`accepting`). gunicorn is chosen because it
 binds several addresses (IPv4 and IPv6 loopback) and hands the raw request target on, which signatures need
 (see deploy/docs/adr).
 """
@@ -23,7 +24,7 @@ from gunicorn.app.base import BaseApplication
 
 from consent.policy import categories_off, predicates_off, purposes_off, statutes_off
 from gateway import scraping, tracing
-from gateway.accepting import Shares
+from gateway.accepting import Scoreboard
 from gateway.config import Settings
 from gateway.deadlines import DeadlineWorker
 from gateway.errands import Errands
@@ -87,7 +88,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         self._settings = settings
         self._scraped = scraped
         self._worker: Worker | None = None
-        self._shares = Shares(settings.workers)
+        self._scoreboard = Scoreboard(2 * settings.workers)  # at SIGHUP the new come before the old go
         super().__init__()
 
     def load_config(self) -> None:
@@ -141,7 +142,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
     def _pre_fork(self, _server: object, worker: DeadlineWorker) -> None:
         """In the parent: the worker that is about to be has its place among all."""
-        worker.share = self._shares.take()
+        worker.place = self._scoreboard.acquire()
 
     def _post_worker_init(self, server: DeadlineWorker) -> None:
         if self._worker is None:
@@ -162,7 +163,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
     def _child_exit(self, _server: object, worker: Any) -> None:
         """In the parent, however the worker ended."""
         scraping.forget(worker.pid)
-        self._shares.give_back(worker.share)
+        self._scoreboard.release(worker.place)
 
     def _on_exit(self, _server: object) -> None:
         """In the parent, last of all."""

@@ -1,7 +1,7 @@
-"""Values that each query makes several of: structs, of which one costs a tenth of a frozen dataclass.
+"""Structs that say nothing of what they hold; one costs a tenth of a frozen dataclass.
 
-Invariant: a value is never changed once it is made, and its repr is its type alone. Most of them hold what no
-log may show: a person's records, keys, salts, a request as it was sent.
+Invariant: a value is never changed once it is made, and its repr is its type alone, in rich's form too: it
+may hold what no log may show, such as records, keys, salts or a request as it was sent.
 """
 
 from __future__ import annotations

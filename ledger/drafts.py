@@ -69,7 +69,7 @@ class Draft(Value, frozen=True):
     about: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(Value, frozen=True):
     """A leaf as appended: `leaf` is its canonical bytes, `at` in ms; hash 32 bytes, salt 16."""
 
     index: int

@@ -24,7 +24,7 @@ from gateway.http.served import HEADERS, REQUEST_ID, Served, arrive
 from gateway.http.signature import SignatureInput, parse_signature
 from gateway.http.whole import MAX_BODY, ROUTE, Whole
 from gateway.http.wire import JSON, parse_body
-from gateway.query.answer import Answer, Outcome, Refusal, Unmade, conclude, make, rule
+from gateway.query.answer import Answer, Made, Outcome, Refusal, conclude, make, rule
 from gateway.query.request import Asked, Query, Signer
 from gateway.query.ruled import Throttled
 from gateway.query.stages import each
@@ -141,7 +141,10 @@ class Express:
             if asking is None:
                 return self._flask(environ, start_response)
             logs.begin_request(asking.served.id)
-            [said] = self._conclude_all([asking], rule(self._house, [asking.asked]))
+            try:
+                [said] = self._conclude_all([asking], rule(self._house, [asking.asked]))
+            finally:
+                logs.end_request()
             if isinstance(said, Reply):
                 start_response("200 OK", said.headers)
                 return (said.body,)
@@ -158,11 +161,11 @@ class Express:
     def answer_all(self, wholes: Sequence[tuple[socket, Whole]]) -> list[Reply | None]:
         """Answer queries together; aligned, None for one that has to go through WSGI, by the same socket."""
         askings = self._askings([{**one.environ, "wsgi.input": BytesIO(one.body)} for _, one in wholes])
-        asked = [one for one in askings if one is not None]
-        all_said = iter(self._conclude_all(asked, rule(self._house, [one.asked for one in asked])))
+        ahead = [one for one in askings if one is not None]
+        concluded = iter(self._conclude_all(ahead, rule(self._house, [one.asked for one in ahead])))
         replies: list[Reply | None] = []
         for (client, whole), asking in zip(wholes, askings, strict=True):
-            said = None if asking is None else next(all_said)
+            said = None if asking is None else next(concluded)
             if isinstance(said, Unsaid):
                 self._waiting[client] = whole.environ[_NAMES["signature"]], said
             replies.append(said if isinstance(said, Reply) else None)
@@ -173,10 +176,8 @@ class Express:
         parsed = each(self._parse, environs)
         signed = each(self._recognise, parsed)
         askings = each(self._read, signed)
-        for one in askings:
-            if isinstance(one, Exception) and not isinstance(one, GatewayError):
-                raise one
-        return [None if isinstance(one, Exception) else one for one in askings]
+        # Whatever it was befell one alone, before anything was ruled: Flask meets it again and says so.
+        return [one if isinstance(one, _Asking) else None for one in askings]
 
     def _parse(self, environ: Environ) -> tuple[_Incoming, str, SignatureInput]:
         if environ.get("RAW_URI") != ROUTE or environ["REQUEST_METHOD"] != "POST" or tracing.is_on():
@@ -211,7 +212,7 @@ class Express:
             for asking, one in zip(askings, said, strict=True)
         ]
 
-    def _conclude(self, asking: _Asking, made: Outcome | Answer | Unmade) -> Answer | Unsaid:
+    def _conclude(self, asking: _Asking, made: Made) -> Answer | Unsaid:
         if isinstance(made, Answer):
             return made
         signer, query = asking.asked.signer, asking.asked.query.query_id
@@ -233,7 +234,7 @@ class Express:
             body = said.body()
             self._flood.count_good(asking.source, asked.signer.nonce.key)
             asking.served.over("POST", ROUTE, 200)
-        except Exception as error:  # noqa: BLE001  as above
+        except Exception as error:  # noqa: BLE001  it was ruled on: Flask says 500, the others go on
             return Unsaid(asked.signer, asked.query.query_id, error, asking.served)
         own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
         return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)

@@ -44,6 +44,7 @@ class Served:
         metrics.seconds(route).observe(took)
         if not quiet:
             ms = round(took * 1000, 1)
+            # By name: the front answers many in one thread, which is bound to none of them.
             log.info("request", request_id=self.id, method=method, route=route, status=status, ms=ms)
 
 

@@ -11,7 +11,7 @@ reading a leaf twice queues nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -118,8 +118,9 @@ def _queue_chunk(house: House) -> tuple[int, bool]:
         end = min(head, seen + CHUNK)
         if seen == end:
             return 0, True
-        # Where no channel is on nobody is told, and no leaf need be read.
-        rows = _rows(house, conn, _news(house, conn, seen, end)) if channels_on(house.settings) else []
+        channels = channels_on(house.settings)
+        # Nobody is told where no channel is on: no leaf need be read.
+        rows = _rows(house, conn, _news(house, conn, seen, end), channels) if channels else []
     return house.transact(lambda tx: _move(tx, seen, end, rows), seals=False), end == head
 
 
@@ -139,9 +140,10 @@ def _news(house: House, conn: sa.Connection, first: int, end: int) -> list[_News
     return [one for one in news if one.template != SECOND_KEY or one.index > firsts[one.tag]]
 
 
-def _rows(house: House, conn: sa.Connection, news: Sequence[_News]) -> list[dict[str, Any]]:
+def _rows(
+    house: House, conn: sa.Connection, news: Sequence[_News], channels: Collection[str]
+) -> list[dict[str, Any]]:
     """Rows of `outbox` for those among them who can be reached, on the channels that are on."""
-    channels = channels_on(house.settings)
     if not news:
         return []
     by_lookup: dict[bytes, list[tuple[bytes, str]]] = {}

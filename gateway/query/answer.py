@@ -7,6 +7,9 @@
     5 minimise  cut to consent, purpose and catalogue, or to a yes or no (pure)
     6 sign      the receipt covers the answer's hash; now it may leave
 
+Of a batch, each of the steps 4 to 6 is done for all that was disclosed before the next (`stages`, ADR 22);
+what was refused is said after them (3).
+
 Invariant: log before release. Nothing leaves before its entry is committed; what fails after the commit is
 said in the ledger too (`query.undelivered`) and answered with 503.
 """
@@ -34,11 +37,12 @@ from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
 from gateway.query.stages import each
 from gateway.query.turnstile import rule_batch
 from gateway.records.rows import china_day
-from gateway.records.store import keys_for, open_with
+from gateway.records.store import decrypt, unwrap_keys
 from gateway.transaction import Transaction
 from keys.canonical import Fragment, canonical, parse_canonical, sha256_hex
 from keys.instant import format_instant
 from keys.jwe import seal_answer
+from keys.values import Value
 from ledger.log import Entry
 
 if TYPE_CHECKING:
@@ -46,14 +50,6 @@ if TYPE_CHECKING:
 
 LOOKS = 8
 """How often a person is looked up again whose keys were replaced meanwhile; that does not happen twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unmade:
-    """An answer that was ruled on and recorded, and what kept it from being made."""
-
-    ruled: Disclosed
-    error: Exception
 
 
 Outcome: TypeAlias = Ruled | BaseException
@@ -78,6 +74,17 @@ class Answer:
         """The body of the reply (JCS): an institution with an encryption key gets nothing in clear."""
         said: dict[str, Any] = {"answer": Fragment(self.jcs)} if self.jwe is None else {"jwe": self.jwe}
         return canonical(said | {"receipt": self.receipt})
+
+
+class Unmade(Value, frozen=True):
+    """Disclosed in the ledger, and what kept its answer from being made."""
+
+    ruled: Disclosed
+    error: Exception
+
+
+Made: TypeAlias = Outcome | Answer | Unmade
+"""What became of one query: as `rule` left it, or its answer, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +125,41 @@ def rule(house: House, asked: Sequence[Asked], looks: int = LOOKS) -> list[Outco
     return outcomes
 
 
-def make(house: House, outcomes: Sequence[Outcome]) -> list[Outcome | Answer | Unmade]:
-    """Steps 4 to 6 for what was disclosed of these, stage by stage; everything else stays as it is."""
-    made: list[Outcome | Answer | Unmade] = list(outcomes)
+def make(house: House, outcomes: Sequence[Outcome]) -> list[Made]:
+    """Steps 4 to 6 for whatever of these was disclosed, a stage at a time; aligned, the others as they are.
+
+    What keeps one answer from being made is its own (`Unmade`); `conclude` says it in the ledger.
+    """
+    made: list[Made] = list(outcomes)
     disclosed = {place: one for place, one in enumerate(outcomes) if isinstance(one, Disclosed)}
+    if not disclosed:
+        return made
     with tracing.span("query.deliver"):
-        unlocked = each(partial(_unlock, house), disclosed.values())
-        opened = each(_open, unlocked)
-        written = each(_write, opened)
-        signed = each(partial(_sign, house), written)
+        opened = each(_open, each(partial(_unwrap, house), disclosed.values()))  # 4; the keys end here
+        written = each(_write, opened)  # 5
+        signed = each(partial(_sign, house), written)  # 6
     for (place, ruled), answered in zip(disclosed.items(), signed, strict=True):
         made[place] = Unmade(ruled, answered) if isinstance(answered, Exception) else answered
     return made
 
 
-def conclude(house: House, query: str, made: Outcome | Answer | Unmade) -> Answer | Refusal | Throttled:
-    """Step 3, and what is left of one of them; raises what befell it. Errors as `answer`'s."""
+def conclude(house: House, query: str, made: Made) -> Answer | Refusal | Throttled:
+    """What one of them is told: its answer, or its refusal with a receipt (3).
+
+    Raises what befell it, errors as `answer`'s.
+    """
     if isinstance(made, Answer | Throttled):
         return made
-    if isinstance(made, Refused):  # 3
+    if isinstance(made, Refused):
         receipt = house.receipts.of_query(made.entry, query, "refused", reason=made.reason.value)
         return Refusal(made.reason, receipt)
     if isinstance(made, Unmade):  # whatever it was, the ledger must say that the answer did not leave
         raise _undelivered(house, made.ruled) from made.error
     if isinstance(made, BaseException):
         raise made
-    raise LedgerUnavailable("this person's keys are being replaced all the time")  # still `Moved`
+    if isinstance(made, Moved):
+        raise LedgerUnavailable("this person's keys are being replaced all the time")
+    raise AssertionError("what was disclosed has to be made first")
 
 
 def deliver(house: House, ruled: Disclosed) -> Answer:
@@ -155,13 +171,13 @@ def deliver(house: House, ruled: Disclosed) -> Answer:
     return said
 
 
-def _unlock(house: House, ruled: Disclosed) -> tuple[Disclosed, dict[str, DataKey]]:
-    return ruled, keys_for(house, ruled.revisions, ruled.wrapped)
+def _unwrap(house: House, ruled: Disclosed) -> tuple[Disclosed, dict[str, DataKey]]:
+    return ruled, unwrap_keys(house, ruled.revisions, ruled.wrapped)
 
 
-def _open(unlocked: tuple[Disclosed, dict[str, DataKey]]) -> tuple[Disclosed, list[Record]]:
-    ruled, keys = unlocked
-    return ruled, open_with(keys, ruled.revisions)  # 4
+def _open(unwrapped: tuple[Disclosed, dict[str, DataKey]]) -> tuple[Disclosed, list[Record]]:
+    ruled, keys = unwrapped
+    return ruled, decrypt(keys, ruled.revisions)
 
 
 def _write(opened: tuple[Disclosed, list[Record]]) -> tuple[Disclosed, bytes]:
@@ -172,9 +188,8 @@ def _write(opened: tuple[Disclosed, list[Record]]) -> tuple[Disclosed, bytes]:
 def _sign(house: House, written: tuple[Disclosed, bytes]) -> Answer:
     ruled, jcs = written
     jwe = None if ruled.seal_to is None else seal_answer(jcs, ruled.seal_to)
-    receipt = house.receipts.of_query(  # 6
-        ruled.entry, ruled.query, ruled.decision, answer_sha256=sha256_hex(jcs)
-    )
+    digest = sha256_hex(jcs)
+    receipt = house.receipts.of_query(ruled.entry, ruled.query, ruled.decision, answer_sha256=digest)
     return Answer(jcs, receipt, jwe)
 
 
@@ -195,7 +210,7 @@ def make_answer(ruled: Disclosed, records: list[Record]) -> dict[str, Any]:
         "as_of": format_instant(ruled.at),
         "records": {
             category: [Fragment(record.stored) for record in shown]
-            for category, shown in minimise(records, ruled.scope, ruled.at).items()  # 5
+            for category, shown in minimise(records, ruled.scope, ruled.at).items()
         },
     }
 
@@ -207,7 +222,7 @@ def _yes_or_no(rule: PredicateRule, records: list[Record], at: int) -> dict[str,
         "predicate": rule.name,
         "rule": {"en": rule.text_en, "zh": rule.text_zh},
         "as_of": china_day(at).isoformat(),
-        "answer": "yes" if evaluate(rule.name, records, at) else "no",  # 5
+        "answer": "yes" if evaluate(rule.name, records, at) else "no",
     }
 
 

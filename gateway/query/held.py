@@ -58,7 +58,9 @@ class Held:
     """Rows by their keys; grants, ids and leaves change as asks are ruled on.
 
     `whole`: tag and subject of those whose `revisions` are exactly what the ledger speaks of. `evident`: the
-    names of those `grants` and `keys` that are what it last said of them.
+    names (`rows.about`) of those `grants` and `keys` that were what it last said of them when they were read;
+    what changes here afterwards follows from an entry of this batch. `counted`: consent -> the entry that
+    last used it, by which `to_write` protects its row. `spent`: rows of ids that are used up.
     """
 
     used: dict[Id, Used] = field(default_factory=dict)

@@ -63,16 +63,23 @@ def open_revisions(house: House, revisions: Iterable[Row], wrapped: Mapping[str,
     `EvidenceBroken` when one is not what its hash says, or its key is missing.
     """
     there = tuple(revisions)
-    return open_with(keys_for(house, there, wrapped), there)
+    return decrypt(unwrap_keys(house, there, wrapped), there)
 
 
-def keys_for(house: House, revisions: Iterable[Row], wrapped: Mapping[str, Row]) -> dict[str, DataKey]:
-    """The opened data keys of these revisions of one person, by class. `EvidenceBroken` for one missing."""
+def unwrap_keys(house: House, revisions: Iterable[Row], wrapped: Mapping[str, Row]) -> dict[str, DataKey]:
+    """The data keys of these revisions of one person, unwrapped, by class.
+
+    `EvidenceBroken` for one that is missing or does not unwrap.
+    """
     return {klass: _unwrapped(house, wrapped.get(klass)) for klass in {row.klass for row in revisions}}
 
 
-def open_with(keys: Mapping[str, DataKey], revisions: Iterable[Row]) -> list[Record]:
-    """Decrypt stored revisions of one person. `EvidenceBroken` when one is not what its hash says."""
+def decrypt(keys: Mapping[str, DataKey], revisions: Iterable[Row]) -> list[Record]:
+    """Decrypt stored revisions of one person under their data keys, by class.
+
+    `EvidenceBroken` for one that is not what its hash says, does not open in its place, or is of another
+    category than its row says.
+    """
     opened = []
     for row in revisions:
         if sha256(row.body) != row.revision_hash:

@@ -16,6 +16,7 @@ from typing import Final
 READY_S: Final = 60.0
 STOP_S: Final = 40.0
 _POLL_S: Final = 0.05
+_LOG_TAIL: Final = 4_000
 
 
 class DidNotStart(Exception):
@@ -66,8 +67,9 @@ def started(
 
 
 def _said(log: Path) -> str:
+    """The end of a server's log, requests left out."""
     lines = log.read_text(errors="replace").splitlines(keepends=True)
-    return "".join(line for line in lines if '"event":"request"' not in line)[-4000:]
+    return "".join(line for line in lines if '"event":"request"' not in line)[-_LOG_TAIL:]
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import selectors
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from gateway import deadlines
-from gateway.accepting import Shares
+from gateway.accepting import Scoreboard
+from gateway.config import load_settings
 from gateway.deadlines import DeadlineWorker
+from gateway.server import _Gunicorn
 
 AT_ONCE = 20
 
@@ -28,16 +33,16 @@ def listener() -> Iterator[socket.socket]:
 @pytest.fixture
 def workers(listener: socket.socket) -> Iterator[tuple[DeadlineWorker, DeadlineWorker]]:
     """Two that listen on one socket, not running: a test has each take its turns."""
-    config, shares = Config(), Shares(2)
+    config, board = Config(), Scoreboard(2)
     with ExitStack() as ends:
         made = []
         for age in (1, 2):
             worker = DeadlineWorker(age, 1, [listener], None, 30, config, Logger(config))
             worker.tmp.close()
-            worker.lingering = deadlines.deque()
+            worker.lingering = deque()
             worker.poller = selectors.DefaultSelector()
             worker.method_queue.init()
-            worker.share = shares.take()
+            worker.place = board.acquire()
             worker.set_accept_enabled(True)
             worker.wait_for_and_dispatch_events(0)
             ends.callback(worker.method_queue.close)
@@ -62,7 +67,7 @@ def test_whoever_is_quicker_lets_the_other_go_first(
         opened(listener, ends)
         while quick.nr_conns + slow.nr_conns < AT_ONCE:
             before = quick.nr_conns
-            for _ in range(AT_ONCE):  # it would have had them all
+            for _ in range(AT_ONCE):  # turns enough for all, each as if its time to yield had just begun
                 quick.yields_until = None
                 quick.wait_for_and_dispatch_events(0)
             assert quick.nr_conns - before <= 2
@@ -84,7 +89,7 @@ def test_nobody_waits_for_a_worker_that_does_not_come(
         assert present.nr_conns == AT_ONCE
 
 
-def test_nobody_yields_to_a_worker_that_is_gone_or_full(
+def test_nobody_yields_to_a_worker_that_accepts_nothing(
     listener: socket.socket, workers: tuple[DeadlineWorker, DeadlineWorker]
 ) -> None:
     present, other = workers
@@ -98,25 +103,42 @@ def test_nobody_yields_to_a_worker_that_is_gone_or_full(
 
 
 def test_a_place_serves_again_once_its_worker_is_gone() -> None:
-    shares = Shares(2)
-    first, second = shares.take(), shares.take()
+    board = Scoreboard(2)
+    first, second = board.acquire(), board.acquire()
     assert first is not None
     assert second is not None
-    assert shares.take() is None
-    first.tell(5)
-    second.tell(0)
+    assert board.acquire() is None
+    first.report(5)
+    second.report(0)
     assert (first.is_ahead(), second.is_ahead()) == (True, False)
-    shares.give_back(second)
+    board.release(second)
     assert not first.is_ahead()
-    third = shares.take()
+    third = board.acquire()
     assert third is not None
     assert not first.is_ahead()  # there, and not accepting yet
-    third.tell(0)
+    third.report(0)
     assert first.is_ahead()
 
 
 def test_one_worker_alone_never_yields() -> None:
-    alone = Shares(1).take()
+    alone = Scoreboard(1).acquire()
     assert alone is not None
-    alone.tell(1_000)
+    alone.report(1_000)
     assert not alone.is_ahead()
+
+
+def test_each_worker_has_a_place_from_its_fork_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    settings = load_settings(tmp_path)
+    assert settings.workers == 1
+    with closing(socket.socket()) as scraped:
+        server = _Gunicorn(settings, scraped)
+    workers: list[Any] = [SimpleNamespace(pid=0, place=None) for _ in range(3)]
+    for worker in workers:
+        server._pre_fork(None, worker)
+    assert [worker.place is not None for worker in workers] == [True, True, False]
+    for worker in workers:
+        server._child_exit(None, worker)
+    assert server._scoreboard.acquire() is not None

@@ -19,6 +19,7 @@ from gateway.front import Front
 from gateway.http.express import Express
 from gateway.http.whole import ROUTE, parse_whole
 from gateway.logs import name_requests
+from gateway.query import answer as answer_module
 from keys.canonical import parse_canonical
 from tests.gateway import kit
 from tests.gateway.policies import generous
@@ -326,6 +327,31 @@ def test_each_connection_is_handed_on_once_whatever_fails(
     assert desk.left.get(timeout=PATIENCE_S) is held.refused
     assert desk.done.get(timeout=PATIENCE_S) == [(held.answered, False)]
     assert (desk.left.empty(), desk.stuck.empty(), desk.done.empty()) == (True, True, True)
+
+
+def test_an_answer_that_cannot_be_made_is_undelivered_alone(
+    shared: World, consent: str, desk: Desk, express: Express, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, met = answer_module.decrypt, list[object]()
+
+    def fail_first(*arguments: Any) -> Any:
+        met.append(arguments)
+        if len(met) == 1:
+            raise OSError(kit.PRIVATE)
+        return opening(*arguments)
+
+    with ExitStack() as ends:
+        both = []
+        for _ in range(2):
+            ours, theirs = (ends.enter_context(closing(end)) for end in socket.socketpair())
+            theirs.settimeout(PATIENCE_S)
+            theirs.sendall(wire(shared, kit.query_body(consent)))
+            both.append(Connection(ours, theirs))
+        monkeypatch.setattr(answer_module, "decrypt", fail_first)
+        serve_together(desk, *both)
+        assert desk.left.get(timeout=PATIENCE_S) is both[0]
+        assert both[1].read()[0] == 200
+        assert said_by(express, both[0])[0].startswith("503")
 
 
 def test_the_front_outlives_a_log_that_cannot_be_written(

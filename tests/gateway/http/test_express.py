@@ -115,7 +115,7 @@ def test_a_failure_after_the_entry_is_said_alike(
     def fail(*_: object) -> None:
         raise OSError(kit.PRIVATE)
 
-    monkeypatch.setattr(answer_module, "open_with", fail)
+    monkeypatch.setattr(answer_module, "decrypt", fail)
     cold, warm = both_ways(shared, lambda: send(shared, "POST", ROUTE, kit.query_body(consent)))
     assert cold.status == warm.status == 503
     assert warm.differs(cold) == []

@@ -127,7 +127,7 @@ def test_the_entry_is_durable_before_the_answer_is_made(
     from gateway.query import answer as module
 
     seen: list[int] = []
-    opening: Callable[..., object] = module.open_with
+    opening: Callable[..., object] = module.decrypt
 
     def spy(*arguments: object) -> object:
         seen.extend(
@@ -138,7 +138,7 @@ def test_the_entry_is_durable_before_the_answer_is_made(
         )
         return opening(*arguments)
 
-    monkeypatch.setattr(module, "open_with", spy)
+    monkeypatch.setattr(module, "decrypt", spy)
     answer = world.query(world.consent(world.citizen(kit.NUMBER)))
     assert isinstance(answer, Answer)
     assert seen == [answer.receipt.index]

@@ -84,7 +84,7 @@ def test_an_undelivered_answer_is_delivered_by_sending_the_same_again(
     consent = shared.consent(shared.citizen(somebody(shared)), max_uses=1)
     query, since = str(uuid.uuid4()), Since(shared)
     with monkeypatch.context() as broken:
-        broken.setattr(module, "open_with", _fail)
+        broken.setattr(module, "decrypt", _fail)
         refused = shared.query(consent, query_id=query)
     assert isinstance(refused, Refused)
     assert refused.problem.name == "undelivered"
@@ -105,7 +105,7 @@ def test_a_redelivery_that_fails_is_undelivered_too_and_can_be_asked_for_again(
 
     asked, since = Asked(shared), Since(shared)
     with monkeypatch.context() as broken:
-        broken.setattr(module, "open_with", _fail)
+        broken.setattr(module, "decrypt", _fail)
         refused = asked.send()
     assert isinstance(refused, Refused)
     assert refused.problem.name == "undelivered"

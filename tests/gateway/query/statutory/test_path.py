@@ -189,7 +189,7 @@ def test_an_answer_that_cannot_be_made_is_undelivered_and_can_be_collected_once_
         raise OSError
 
     with monkeypatch.context() as broken:
-        broken.setattr("gateway.query.answer.open_with", fails)
+        broken.setattr("gateway.query.answer.decrypt", fails)
         refused = office.collect(request)
     assert isinstance(refused, Refused)
     assert refused.problem.name == "undelivered"
