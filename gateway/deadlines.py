@@ -112,6 +112,14 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         self.yields_until = None
         self.finish_request(gthread.TConn(self.cfg, client, address, listener.getsockname()), _SILENT)
 
+    def run(self) -> None:
+        """The worker's life; whatever ends it, nobody waits for it from then on."""
+        try:
+            super().run()
+        finally:
+            if self.place is not None:
+                self.place.leave()
+
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """A turn of the main loop: whoever holds fewer connections goes first at accepting one."""
         left = self._report_and_yield()
@@ -131,7 +139,7 @@ class DeadlineWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn sh
         if not self._accepting:
             self.place.leave()
             return 0
-        self.place.report(self.nr_conns)
+        self.place.report(max(self.nr_conns, 0))
         if not self.place.is_ahead():
             self.yields_until = None
             return 0

@@ -24,9 +24,9 @@ from gateway.http.served import HEADERS, REQUEST_ID, Served, arrive
 from gateway.http.signature import SignatureInput, parse_signature
 from gateway.http.whole import MAX_BODY, ROUTE, Whole
 from gateway.http.wire import JSON, parse_body
-from gateway.query.answer import Answer, Made, Outcome, Refusal, conclude, make, rule
+from gateway.query.answer import Answer, Made, Outcome, Refusal, Unmade, conclude, make, rule
 from gateway.query.request import Asked, Query, Signer
-from gateway.query.ruled import Throttled
+from gateway.query.ruled import Disclosed, Throttled
 from gateway.query.stages import each
 
 if TYPE_CHECKING:
@@ -208,13 +208,15 @@ class Express:
         made = make(self._house, outcomes)
         said = [self._conclude(asking, one) for asking, one in zip(askings, made, strict=True)]
         return [
-            self._reply(asking, one) if isinstance(one, Answer) else one
-            for asking, one in zip(askings, said, strict=True)
+            self._reply(asking, one, outcome) if isinstance(one, Answer) else one
+            for asking, one, outcome in zip(askings, said, outcomes, strict=True)
         ]
 
     def _conclude(self, asking: _Asking, made: Made) -> Answer | Unsaid:
-        if isinstance(made, Answer):
-            return made
+        return made if isinstance(made, Answer) else self._leave(asking, made)
+
+    def _leave(self, asking: _Asking, made: Made) -> Unsaid:
+        """What became of a query that has no answer, said in the ledger where it has to be; Flask says it."""
         signer, query = asking.asked.signer, asking.asked.query.query_id
         logs.begin_request(asking.served.id)
         try:
@@ -227,15 +229,16 @@ class Express:
             self._house.operators.pop(signer.nonce.key, None)  # or the row is another: it is read anew
         return Unsaid(signer, query, said, asking.served)
 
-    def _reply(self, asking: _Asking, said: Answer) -> Reply | Unsaid:
-        """What leaves, counted and logged; what could not be logged is an error like any other."""
-        asked = asking.asked
+    def _reply(self, asking: _Asking, said: Answer, outcome: Outcome) -> Reply | Unsaid:
+        """What leaves, logged and counted; an answer that could not be logged does not leave."""
         try:
             body = said.body()
-            self._flood.count_good(asking.source, asked.signer.nonce.key)
+            self._flood.count_good(asking.source, asking.asked.signer.nonce.key)
             asking.served.over("POST", ROUTE, 200)
-        except Exception as error:  # noqa: BLE001  it was ruled on: Flask says 500, the others go on
-            return Unsaid(asked.signer, asked.query.query_id, error, asking.served)
+        except Exception as error:
+            if isinstance(outcome, Disclosed):
+                return self._leave(asking, Unmade(outcome, error))
+            raise
         own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
         return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
 

@@ -38,14 +38,14 @@ class Served:
     began: float
 
     def over(self, method: str, route: str, status: int, *, quiet: bool = False) -> None:
-        """Count it, and say so in the log unless it is one of a flood (`quiet`)."""
+        """Say so in the log unless it is one of a flood (`quiet`), and count it."""
         took = time.perf_counter() - self.began
-        metrics.requests(route, str(status)).inc()
-        metrics.seconds(route).observe(took)
         if not quiet:
             ms = round(took * 1000, 1)
             # By name: the front answers many in one thread, which is bound to none of them.
             log.info("request", request_id=self.id, method=method, route=route, status=status, ms=ms)
+        metrics.requests(route, str(status)).inc()
+        metrics.seconds(route).observe(took)
 
 
 def arrive(random: Random) -> Served:

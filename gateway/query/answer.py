@@ -80,7 +80,7 @@ class Unmade(Value, frozen=True):
     """Disclosed in the ledger, and what kept its answer from being made."""
 
     ruled: Disclosed
-    error: Exception
+    error: BaseException
 
 
 Made: TypeAlias = Outcome | Answer | Unmade
@@ -139,7 +139,7 @@ def make(house: House, outcomes: Sequence[Outcome]) -> list[Made]:
         written = each(_write, opened)  # 5
         signed = each(partial(_sign, house), written)  # 6
     for (place, ruled), answered in zip(disclosed.items(), signed, strict=True):
-        made[place] = Unmade(ruled, answered) if isinstance(answered, Exception) else answered
+        made[place] = Unmade(ruled, answered) if isinstance(answered, BaseException) else answered
     return made
 
 

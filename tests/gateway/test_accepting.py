@@ -142,3 +142,18 @@ def test_each_worker_has_a_place_from_its_fork_to_its_end(
     for worker in workers:
         server._child_exit(None, worker)
     assert server._scoreboard.acquire() is not None
+
+
+def test_nobody_waits_for_a_worker_that_is_stopping(
+    listener: socket.socket, workers: tuple[DeadlineWorker, DeadlineWorker]
+) -> None:
+    """Also where it has no connection left, and so no turn in which to say it: its last steps may be long."""
+    present, stopping = workers
+    assert present.place is not None
+    present.place.report(5)
+    assert present.place.is_ahead()
+    stopping.tpool = stopping.get_thread_pool()
+    stopping.sockets, stopping.alive = [], False
+    stopping.set_accept_enabled(False)
+    stopping.run()
+    assert not present.place.is_ahead()

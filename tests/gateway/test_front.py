@@ -362,7 +362,7 @@ def test_the_front_outlives_a_log_that_cannot_be_written(
     connection: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What could not be logged is an error like any other, said by Flask; the next query is answered."""
+    """An answer that could not be logged does not leave, and the ledger says so; the next one does."""
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(kit.PRIVATE)
@@ -374,7 +374,8 @@ def test_the_front_outlives_a_log_that_cannot_be_written(
         desk.serve(connection)
         assert desk.left.get(timeout=PATIENCE_S) is connection
     status, body = said_by(express, connection)
-    assert (status, kit.PRIVATE.encode() in body) == ("500 INTERNAL SERVER ERROR", False)
+    assert (status, kit.PRIVATE.encode() in body) == ("503 SERVICE UNAVAILABLE", False)
+    assert [leaf.type for leaf in kit.leaves(shared.house)[-2:]] == ["query.disclosed", "query.undelivered"]
     connection.sock.recv(1 << 16)
     connection.theirs.sendall(wire(shared, kit.query_body(consent)))
     desk.serve(connection)
