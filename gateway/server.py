@@ -2,10 +2,9 @@
 
 Invariant: custody, database and sealing key are opened in each worker, after the fork; the parent process
 holds the home's lock for the life of the server, so that there is never a second server on it, and replaces a
-worker that dies. Workers share nothing but database, tiles, file locks and a count of each
-one's connections (`accepting`). gunicorn is chosen because it
-binds several addresses (IPv4 and IPv6 loopback) and hands the raw request target on, which signatures need
-(see deploy/docs/adr).
+worker that dies. Workers share nothing but database, tiles, file locks and a count of each one's connections
+(`accepting`). gunicorn is chosen because it binds several addresses (IPv4 and IPv6 loopback) and hands the
+raw request target on, which signatures need (see deploy/docs/adr).
 """
 
 from __future__ import annotations

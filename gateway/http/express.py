@@ -213,9 +213,9 @@ class Express:
         ]
 
     def _conclude(self, asking: _Asking, made: Made) -> Answer | Unsaid:
-        return made if isinstance(made, Answer) else self._leave(asking, made)
+        return made if isinstance(made, Answer) else self._unsaid(asking, made)
 
-    def _leave(self, asking: _Asking, made: Made) -> Unsaid:
+    def _unsaid(self, asking: _Asking, made: Made) -> Unsaid:
         """What became of a query that has no answer, said in the ledger where it has to be; Flask says it."""
         signer, query = asking.asked.signer, asking.asked.query.query_id
         logs.begin_request(asking.served.id)
@@ -237,7 +237,7 @@ class Express:
             asking.served.over("POST", ROUTE, 200)
         except Exception as error:
             if isinstance(outcome, Disclosed):
-                return self._leave(asking, Unmade(outcome, error))
+                return self._unsaid(asking, Unmade(outcome, error))
             raise
         own = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
         return Reply([*own, *HEADERS.items(), (REQUEST_ID, asking.served.id)], body)
