@@ -23,14 +23,14 @@ from consent.policy import PolicyBundle
 from gateway import db, metrics, policies, tracing
 from gateway.config import Settings
 from gateway.decoy import Decoy
-from gateway.errors import EvidenceBroken, LedgerUnavailable, ReplayedNonce
+from gateway.errors import EvidenceBroken, LedgerUnavailable
 from gateway.evidence import EvidenceCache
 from gateway.heads import require_own
 from gateway.institutions.published import regulators_of
 from gateway.keyring import DataKey, Keyring
 from gateway.lane import Lane, Slot
 from gateway.logs import carrying
-from gateway.news import News, news_since
+from gateway.news import News, news_since, reading_since
 from gateway.query.known import Known
 from gateway.query.lookup import find_batch
 from gateway.receipts import Receipts
@@ -40,10 +40,14 @@ from gateway.sealing import SealingKey, new_sealing_key, wrap_sealed
 from gateway.signers import receipts_of
 from gateway.transaction import Nonce, Transaction
 from gateway.verified import Verified
+from gateway.work import Act, only_group, run_in_savepoint, run_singly, seals
 from keys.custody import Custody
 from keys.fields import field_key_id
 from keys.signing import PublicKey, Random
+from ledger.exchange import alone, together
+from ledger.fixed import Row
 from ledger.log import Head, lock_head
+from ledger.rows import locking_head
 from ledger.tables import ledger_leaves
 
 T = TypeVar("T")
@@ -56,19 +60,6 @@ log = structlog.get_logger(__name__)
 def wall_clock() -> int:
     """The system clock, in milliseconds since the Unix epoch, UTC."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Work for one transaction.
-
-    `seals` says that a leaf of it carries details for the regulator; `nonce`, of the signed request behind
-    it, is spent whatever becomes of the work.
-    """
-
-    run: Callable[[Transaction], Any]
-    seals: bool
-    nonce: Nonce | None
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +85,7 @@ class House:
     seen: Head | None = None
     epochs: Epochs = field(default_factory=Epochs)
     said_of_epochs: Epochs = field(default_factory=Epochs)
+    accompanied: bool = True  # others have appended between the last two turns of this process
     rekeyed: int = 0  # how often data keys were replaced, as far as this process knows
     known: Known = field(default_factory=Known)
     whole: Verified = field(default_factory=Verified)  # persons' records, found whole
@@ -153,14 +145,20 @@ class House:
         said_of = carrying([slot.request for slot in batch])
         with said_of, tracing.span("ledger.commit"), db.writing(self.engine) as conn:
             tracing.tell("chengxin.batch", len(batch))
-            head = lock_head(conn, self.shard)
+            group = only_group(batch)
+            first = [] if group is None else group.first(self, conn, [slot.payload for slot in batch])
+            # The lock waits its turn, and what is read after it in the same exchange sees what it waited for.
+            # What others appended is read with them, where they did the last time.
+            told = [reading_since(self.shard, self.seen)] if self.accompanied else []
+            head, *found = together(conn, locking_head(self.shard), *first, *told)
             with metrics.LOCKED.time():  # from here on others wait
                 require_own(self.custody, self.shard, head, self.seen)
-                news = news_since(conn, self.shard, self.seen, head)
+                since = found.pop() if told else self._since(conn, head)
+                news = news_since(since, self.seen, head)
                 policy = self.policy if news.last is None else policies.named_by(conn, news.last, self.policy)
                 self._follow(conn, news)
                 tx = Transaction(self, conn, head, max(self.clock(), head.at), policy)
-                self._work(tx, batch, news)
+                self._work(tx, batch, news, found)
                 tx.telling.write(conn)
                 after = tx.appender.flush()
                 # Before anything of this batch is handed out: its receipts are by the key of its leaves.
@@ -170,7 +168,11 @@ class House:
         self.seen, self.sealing = after, tx.sealing or (None if tx.joined else self.sealing)
         self.policy, self.said_of_epochs = tx.policy, tx.epochs
         self.rekeyed += tx.rekeyed
+        self.accompanied = news.last is not None
         metrics.HEAD.set(after.size)
+
+    def _since(self, conn: sa.Connection, head: Head) -> Sequence[Row]:
+        return () if head == self.seen else alone(conn, reading_since(self.shard, self.seen))
 
     def _follow(self, conn: sa.Connection, news: News) -> None:
         """Work under the epochs of which the ledger speaks by now, in this process's leaves or another's."""
@@ -189,22 +191,26 @@ class House:
         """Learn what the log says by now; nothing is written."""
         self.transact(lambda _tx: None, seals=False)
 
-    def _work(self, tx: Transaction, batch: Sequence[Slot[Any, Any]], news: News) -> None:
-        """Do the single acts, then each group as one."""
+    def _work(
+        self, tx: Transaction, batch: Sequence[Slot[Any, Any]], news: News, found: Sequence[Any]
+    ) -> None:
+        """Do the single acts, then each group as one; `found` is what the only group has read already."""
         # What seals nothing goes first: a regulator who joins in this batch is sealed to by its rest.
         for slot in batch:
-            if not _seals(slot):
-                _run_in_savepoint(tx, slot)
-        rest = [slot for slot in batch if _seals(slot)]
+            if not seals(slot):
+                run_in_savepoint(tx, slot)
+        rest = [slot for slot in batch if seals(slot)]
         if rest:
             self._announce(tx, news)
         groups: dict[Callable[..., Any], list[Slot[Any, Any]]] = defaultdict(list)
         for slot in rest:
             groups[slot.handler].append(slot)
         for slot in groups.pop(run_singly, []):
-            _run_in_savepoint(tx, slot)
+            run_in_savepoint(tx, slot)
+        only = only_group(batch)
         for handler, slots in groups.items():
-            outcomes = handler(tx, [slot.payload for slot in slots])
+            payloads = [slot.payload for slot in slots]
+            outcomes = handler(tx, payloads) if only is None else only.work(tx, payloads, *found)
             for slot, outcome in zip(slots, outcomes, strict=True):
                 slot.result = outcome
 
@@ -261,35 +267,3 @@ class House:
         except sa.exc.DBAPIError as error:
             raise LedgerUnavailable("the outcome of a commit is unknown") from error
         return bool(found == after.leaf_hash)
-
-
-def run_singly(_tx: Transaction, _acts: Sequence[Act]) -> None:
-    """Names the slots that run one by one, each in a savepoint of its own (see `House._work`)."""
-    raise AssertionError("single acts are run by the house itself")
-
-
-def _seals(slot: Slot[Any, Any]) -> bool:
-    return slot.payload.seals if isinstance(slot.payload, Act) else True
-
-
-def _run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
-    """One act: its failure undoes its own rows and leaves, and only those."""
-    act: Act = slot.payload
-    if act.nonce is not None and tx.spend([act.nonce]) != [True]:
-        slot.error = ReplayedNonce()
-        return
-    mark, told = tx.appender.mark(), tx.telling.mark()
-    policy, epochs = tx.policy, tx.epochs
-    savepoint = tx.conn.begin_nested()
-    try:
-        slot.result = act.run(tx)
-        db.require_sound(tx.conn)  # an act that passes over a failed statement fails itself, not the batch
-        tx.appender.flush()
-    except Exception as error:  # noqa: BLE001  the act's own failure, handed to whoever waits for it
-        savepoint.rollback()
-        tx.appender.rewind(mark)
-        tx.telling.rewind(told)
-        tx.policy, tx.epochs = policy, epochs
-        slot.error = error
-    else:
-        savepoint.commit()

@@ -6,7 +6,7 @@ rows that depend on it and the nonces it spends commit together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -136,17 +136,18 @@ class Transaction:
 
     def spend(self, nonces: Sequence[Nonce]) -> list[bool]:
         """Spend the nonces of signed requests, all in two statements; aligned, True where it was fresh."""
-        fresh = alone(self.conn, self.are_fresh(nonces))
+        fresh = self.are_fresh(nonces, alone(self.conn, reading_spent(self.conn, nonces)))
         run(self.conn, self.to_keep([nonce for nonce, first in zip(nonces, fresh, strict=True) if first]))
         return fresh
 
-    def are_fresh(self, nonces: Sequence[Nonce]) -> Reading[list[bool]]:
-        """Aligned with `nonces`: True where one was never seen and is not stale. `to_keep` then spends it."""
-        named = [(nonce.key, nonce.nonce) for nonce in nonces]
-        found = yield Call(SPENT, pairs(self.conn, "spent", named))
-        known = {(row.key, row.nonce) for row in found}
-        fresh = []
-        for nonce, pair in zip(nonces, named, strict=True):
+    def are_fresh(self, nonces: Sequence[Nonce], spent: Set[tuple[str, str]]) -> list[bool]:
+        """Aligned with `nonces`: True where one was never seen and is not stale. `to_keep` then spends it.
+
+        `spent` is what `reading_spent` read of them under this lock.
+        """
+        known, fresh = set(spent), []
+        for nonce in nonces:
+            pair = (nonce.key, nonce.nonce)
             fresh.append(pair not in known and self.at <= nonce.expires)
             known.add(pair)
         return fresh
@@ -161,6 +162,12 @@ class Transaction:
         if self.sealing is None:
             raise LedgerUnavailable("details need a sealing key that was announced")
         return _seal(self.house, self.sealing, details, salt)
+
+
+def reading_spent(conn: sa.Connection, nonces: Sequence[Nonce]) -> Reading[set[tuple[str, str]]]:
+    """Key and nonce of those among these that were spent before."""
+    named = [(nonce.key, nonce.nonce) for nonce in nonces]
+    return {(row.key, row.nonce) for row in (yield Call(SPENT, pairs(conn, "spent", named)))}
 
 
 def prepare(house: House, draft: Draft) -> Draft | Ready:

@@ -4,7 +4,7 @@ Invariant: between `lock_head` and the caller's commit nobody else appends to th
 names the leaf before it, and every person's leaf the one before it, without a gap. Nothing here commits or
 reads a clock.
 
-    head = lock_head(conn, shard)                 # its own statement: the snapshot is taken after the wait
+    head = lock_head(conn, shard)                 # its own statement: what follows sees what it waited for
     log = Appender(conn, shard, origin, head, at=max(now, head.at), ...)
     log.load_subjects(tags)                       # one read for the whole batch
     mark = log.mark(); log.append(draft)          # in memory; log.rewind(mark) undoes what a savepoint undid
@@ -15,7 +15,7 @@ A draft may be made ready before the lock is taken (`drafts.make_ready`): the le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -90,7 +90,9 @@ HeadMac = Callable[[Head], bytes]
 """head -> what tells later that this writer made it."""
 
 
-class _PersonHead(msgspec.Struct, frozen=True):
+class PersonHead(msgspec.Struct, frozen=True):
+    """The last leaf of a person's chain: its number among theirs, and its hash (32 bytes)."""
+
     n: int
     leaf_hash: bytes
 
@@ -101,14 +103,26 @@ class _Pending(msgspec.Struct, frozen=True):
     entry: Entry
     ready: Ready
     n: int | None
-    person_before: _PersonHead | None
+    person_before: PersonHead | None
     hash_before: bytes
     frame_before: Frame
 
 
-_NOBODY_YET: Final = _PersonHead(0, NO_HASH)
-_BROKEN: Final = _PersonHead(-1, NO_HASH)
+_NOBODY_YET: Final = PersonHead(0, NO_HASH)
+_BROKEN: Final = PersonHead(-1, NO_HASH)
 """Of a row that is no head: SQLite keeps whatever an intruder leaves in a column."""
+
+
+def reading_chains(shard: int, tags: Iterable[bytes]) -> Reading[dict[bytes, PersonHead]]:
+    """The heads of these persons' chains; a tag without a row is a new person's."""
+    wanted = sorted(set(tags))
+    chains = dict.fromkeys(wanted, _NOBODY_YET)
+    for first in range(0, len(wanted), _TAGS_PER_READ):
+        found = yield Call(_PEOPLE, {"of_shard": shard, "tags": wanted[first : first + _TAGS_PER_READ]})
+        for tag, n, last in found:
+            sound = type(n) is int and 0 < n < _END and type(last) is bytes and len(last) == HASH_SIZE
+            chains[tag] = PersonHead(n, last) if sound else _BROKEN
+    return chains
 
 
 class Appender:
@@ -149,7 +163,7 @@ class Appender:
         self._random = random
         self._head_mac = head_mac
         self._sealing = None if seal is None or wrap is None else Sealing(seal, wrap, epoch)
-        self._people: dict[bytes, _PersonHead] = {}
+        self._people: dict[bytes, PersonHead] = {}
         self._pending: list[_Pending] = []
         self._written = 0
 
@@ -164,14 +178,11 @@ class Appender:
 
     def reading_subjects(self, tags: Iterable[bytes]) -> Reading[None]:
         """The same as a reading, to be read with others."""
-        wanted = sorted(set(tags) - self._people.keys())
-        for first in range(0, len(wanted), _TAGS_PER_READ):
-            some = wanted[first : first + _TAGS_PER_READ]
-            found = yield Call(_PEOPLE, {"of_shard": self._shard, "tags": some})
-            self._people.update(dict.fromkeys(some, _NOBODY_YET))
-            for tag, n, last in found:
-                sound = type(n) is int and 0 < n < _END and type(last) is bytes and len(last) == HASH_SIZE
-                self._people[tag] = _PersonHead(n, last) if sound else _BROKEN
+        self.meet((yield from reading_chains(self._shard, set(tags) - self._people.keys())))
+
+    def meet(self, chains: Mapping[bytes, PersonHead]) -> None:
+        """Take over what `reading_chains` read under this lock, before anything was appended about them."""
+        self._people.update(chains)
 
     def continues(self, tag: bytes) -> bool:
         """Whether a leaf about this person can be appended: not where the head of their chain is broken."""
@@ -202,7 +213,7 @@ class Appender:
         self._pending.append(_Pending(entry, ready, n, person, self._last, self._frame))
         self._size, self._last, self._frame = self._size + 1, entry.leaf_hash, frame
         if tag is not None and n is not None:
-            self._people[tag] = _PersonHead(n, entry.leaf_hash)
+            self._people[tag] = PersonHead(n, entry.leaf_hash)
         return entry
 
     def mark(self) -> int:
@@ -274,7 +285,7 @@ class Appender:
             },
         )
 
-    def _person(self, tag: bytes) -> _PersonHead:
+    def _person(self, tag: bytes) -> PersonHead:
         if tag not in self._people:
             self.load_subjects([tag])
         person = self._people[tag]

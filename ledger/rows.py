@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Insert, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.errors import LogBusy
-from ledger.exchange import run
-from ledger.fixed import Call
+from ledger.exchange import Reading, alone
+from ledger.fixed import Both, Call
 from ledger.merkle import HASH_SIZE
 from ledger.sets import same
 from ledger.tables import ledger_head, ledger_leaves
@@ -57,20 +57,27 @@ def open_shard(conn: Connection, shard: int) -> Head:
 def lock_head(conn: Connection, shard: int) -> Head:
     """Lock the log until the caller's transaction ends. Raises LogBusy when there is no such log.
 
-    A statement of its own, first in the transaction: under READ COMMITTED what follows then sees
-    all that was committed while this one waited. On SQLite the caller's BEGIN IMMEDIATE is the
-    lock, and FOR UPDATE is not rendered.
+    On SQLite the caller's BEGIN IMMEDIATE is the lock, and FOR UPDATE is not rendered.
     """
-    return _head(conn, shard, lock=True)
+    return alone(conn, locking_head(shard))
+
+
+def locking_head(shard: int) -> Reading[Head]:
+    """The same as a reading: the first of its exchange, in a transaction that has read nothing yet.
+
+    A statement of its own: under READ COMMITTED each one that follows, in the same exchange too, takes its
+    snapshot when its turn comes, and so sees all that was committed while this one waited.
+    """
+    return _head(_LOCKED_HEAD, shard)
 
 
 def read_head(conn: Connection, shard: int) -> Head:
     """The head without the lock: for publishing and for looking."""
-    return _head(conn, shard, lock=False)
+    return alone(conn, _head(_HEAD, shard))
 
 
-def _head(conn: Connection, shard: int, *, lock: bool) -> Head:
-    [rows] = run(conn, [Call(_LOCKED_HEAD if lock else _HEAD, {"of_shard": shard})])
+def _head(statement: Both, shard: int) -> Reading[Head]:
+    rows = yield Call(statement, {"of_shard": shard})
     if not rows:
         raise LogBusy("the log has not been opened")
     return Head(*rows[0])

@@ -103,10 +103,10 @@ def id_of(ask: Ask) -> Id:
     return ask.signer.institution, ask.query.query_id
 
 
-def opening(tx: Transaction, asks: Sequence[Ask]) -> Reading[Held]:
+def opening(conn: sa.Connection, asks: Sequence[Ask]) -> Reading[Held]:
     """Whether the ids of these asks were used before; nothing about anybody."""
     held = Held()
-    for row in (yield Call(USED, pairs(tx.conn, "ids", [id_of(ask) for ask in asks]))):
+    for row in (yield Call(USED, pairs(conn, "ids", [id_of(ask) for ask in asks]))):
         held.used[row.institution, row.query] = Used(row.idx, row.body_mac, row.given, row.given_at)
     return held
 

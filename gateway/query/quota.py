@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
 import structlog
 
+from consent.policy import PolicyBundle
 from consent.quotas import Quota, window, window_end
 from gateway import metrics, rows
 from gateway.query.ruled import Throttled
@@ -26,7 +27,7 @@ from gateway.tables import quota_counts, throttled
 from gateway.transaction import Transaction
 from keys.instant import MINUTE, format_instant
 from ledger.exchange import Reading, alone, run
-from ledger.fixed import Call
+from ledger.fixed import Call, Row
 from ledger.sets import both, pairs, to_add, to_upsert
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ class Count(msgspec.Struct, frozen=True):
     sound: bool = True
 
 
+Counters: TypeAlias = dict[Key, Row | None]
+"""Rows as they were read; None where there is none yet."""
+
 Quotas = Sequence[tuple[Quota, str]]
 _NONE = Count(0, 0)
 
@@ -111,12 +115,27 @@ def _has_room(found: Count, quota: Quota, at: int) -> bool:
     return found.window < now or 0 <= found.count < quota.limit
 
 
+def reading_ahead(conn: sa.Connection, policy: PolicyBundle, asks: Iterable[Charge]) -> Reading[Counters]:
+    """The counters of these under a policy that may not be in force any more once they are read."""
+    wanted = sorted({_key(quota, name) for one in set(asks) for quota, name in policy.quotas_for(*one)})
+    return (yield from _reading(conn, wanted))
+
+
+def _reading(conn: sa.Connection, wanted: Sequence[Key]) -> Reading[Counters]:
+    found: Counters = dict.fromkeys(wanted)
+    if wanted:
+        for row in (yield Call(COUNTS, pairs(conn, "keys", wanted))):
+            found[Key(row.scope, row.name, row.purpose, row.per)] = row
+    return found
+
+
 class Meter:
     """The counters of one batch: read once, taken from in memory, written once."""
 
-    def __init__(self, tx: Transaction) -> None:
-        """Without a count yet: `read` before anything is taken."""
+    def __init__(self, tx: Transaction, ahead: Counters | None = None) -> None:
+        """Without a count yet: `read` before anything is taken. `ahead` was read under the same lock."""
         self._tx = tx
+        self._ahead: Counters = ahead or {}
         self._read: dict[Key, Count] = {}
         self._turned_away: dict[str, int] = {}
         self._now: dict[Key, Count] = {}
@@ -124,11 +143,11 @@ class Meter:
 
     def read(self, asks: Iterable[Charge]) -> Reading[None]:
         """What was counted so far against the quotas of these."""
-        wanted = sorted({_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)})
-        if wanted:
-            found = yield Call(COUNTS, pairs(self._tx.conn, "keys", wanted))
-            for row in found:
-                self._read[Key(row.scope, row.name, row.purpose, row.per)] = _count(self._tx, row.as_dict())
+        wanted = {_key(quota, name) for one in set(asks) for quota, name in self._quotas(one)}
+        further = yield from _reading(self._tx.conn, sorted(wanted - self._ahead.keys()))
+        for key, row in (self._ahead | further).items():
+            if row is not None and key in wanted:
+                self._read[key] = _count(self._tx, row.as_dict())
         self._now = dict(self._read)
 
     def turn_away(self, asked: Charge) -> Throttled | None:

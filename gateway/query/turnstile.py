@@ -12,8 +12,10 @@ the batch go through. Where it is the head of a person's chain, no leaf can foll
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
 
 from consent import decision
 from consent.asks import Permit, Reason, Refuse, Ruling
@@ -21,7 +23,7 @@ from consent.predicates import PredicateRule, predicate_name
 from gateway import metrics, rows
 from gateway.errors import EvidenceBroken, NotReady, ReplayedNonce
 from gateway.query import held as holding
-from gateway.query import redeliver
+from gateway.query import quota, redeliver
 from gateway.query.held import Held, Id, grant_of, id_of
 from gateway.query.predicates import only_applicable
 from gateway.query.quota import Charge, Meter
@@ -30,25 +32,40 @@ from gateway.query.redeliver import Recalled, Used
 from gateway.query.request import Ask
 from gateway.query.ruled import Disclosed, Moved, Refused, Ruled, Throttled
 from gateway.tables import grants
-from gateway.transaction import Transaction
-from ledger.exchange import together
+from gateway.transaction import Transaction, reading_spent
+from gateway.work import Grouped
+from ledger.exchange import Reading, alone
 from ledger.fixed import Row
 from ledger.log import Entry
 
+if TYPE_CHECKING:
+    from gateway.house import House
 
-def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
+
+def _reading_first(house: House, conn: sa.Connection, asks: Sequence[Ask]) -> list[Reading[Any]]:
+    """Whether these may be asked at all: read with the lock itself, and nothing about anybody."""
+    return [
+        reading_spent(conn, [ask.signer.nonce for ask in asks]),
+        holding.opening(conn, asks),
+        quota.reading_ahead(conn, house.policy, [_charge(ask) for ask in asks]),
+    ]
+
+
+def _rule_batch(
+    tx: Transaction,
+    asks: Sequence[Ask],
+    spent: Set[tuple[str, str]],
+    held: Held,
+    counters: quota.Counters,
+) -> list[Ruled]:
     """Rule on all asks of a batch; aligned with `asks`. What is replayed or beyond a quota leaves no leaf.
 
     Nothing at all is done for one whose look-up no longer holds: it has to be looked up again. Until that is
     known it counts against the quotas, so that another of the same batch may be turned away for it.
     """
-    meter = Meter(tx)
-    fresh, held, _ = together(
-        tx.conn,
-        tx.are_fresh([ask.signer.nonce for ask in asks]),  # 1
-        holding.opening(tx, asks),
-        meter.read([_charge(ask) for ask in asks]),
-    )
+    meter = Meter(tx, counters)
+    alone(tx.conn, meter.read([_charge(ask) for ask in asks]))
+    fresh = tx.are_fresh([ask.signer.nonce for ask in asks], spent)  # 1
     live = [ask for ask, first in zip(asks, fresh, strict=True) if first]
     ahead = _take_ahead(meter, held.used, live)  # 2
     heard = [ask for ask in live if ahead.get(id(ask)) is None]
@@ -67,9 +84,13 @@ def rule_batch(tx: Transaction, asks: Sequence[Ask]) -> list[Ruled]:
             ruled.append(EvidenceBroken("the head of a person's chain is none"))
         else:  # 3, 4
             ruled.append(ahead.get(id(ask)) or _rule(tx, held, meter, ask, taken=id(ask) in ahead))
-    spent = tx.to_keep([ask.signer.nonce for ask in live if id(ask) not in moved])
-    tx.appender.flush(also=[*spent, *meter.to_write(), *holding.to_write(tx, held)])
+    kept = tx.to_keep([ask.signer.nonce for ask in live if id(ask) not in moved])
+    tx.appender.flush(also=[*kept, *meter.to_write(), *holding.to_write(tx, held)])
     return ruled
+
+
+rule_batch = Grouped(_reading_first, _rule_batch)
+"""What `House.lane` carries asks by."""
 
 
 def _take_ahead(meter: Meter, used: Mapping[Id, Used], asks: Sequence[Ask]) -> dict[int, Throttled | None]:

@@ -2,7 +2,8 @@
 
 Invariant: nothing of a module crosses a fork. Its user starts it in the process that uses it, and a child
 starts it anew (PKCS#11 3.0, 5.2: a child calls C_Initialize itself); while nobody uses a module it is
-finalised, so that a parent which opens a custody, closes it and forks hands nothing on.
+finalised, so that a parent which opens a custody, closes it and forks hands nothing on. A fork waits for the
+thread that is inside: a module copied in the middle of a call hangs or dies in the child's first one.
 
 python-pkcs11 starts a module without telling it of threads (C_Initialize of nothing), so two threads may not
 be inside one at once, not even on two sessions: `alone` is one lock for the whole process.
@@ -31,15 +32,23 @@ class _Process:
         self.users: Counter[Path] = Counter()
         self.inherited: set[Path] = set()
 
+    def hold(self) -> None:
+        """Before a fork: no thread is inside a module, or its locks and memory would be copied half-way."""
+        self.lock.acquire()
+
+    def release(self) -> None:
+        """In the parent, after the fork."""
+        self.lock.release()
+
     def forked(self) -> None:
-        """In the child: what the parent started is not ours, and one of its threads may hold the lock."""
+        """In the child: what the parent started is not ours, nor is the lock that its thread held."""
         self.lock = threading.RLock()
         self.inherited |= self.users.keys()
         self.users.clear()
 
 
 _PROCESS: Final = _Process()
-os.register_at_fork(after_in_child=_PROCESS.forked)
+os.register_at_fork(before=_PROCESS.hold, after_in_parent=_PROCESS.release, after_in_child=_PROCESS.forked)
 
 
 def alone() -> threading.RLock:

@@ -17,20 +17,24 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from sqlalchemy import Connection
 
 from gateway.config import load_settings
 from gateway.house import House, wall_clock
 from gateway.institutions.register import NewInstitution, add_institution
 from gateway.opening import open_house
 from gateway.transaction import Transaction, prepare
+from gateway.work import Grouped
 from keys.sealing import generate_x25519
 from ledger.drafts import Draft, Entry, Ready
-from ledger.log import read_head
+from ledger.exchange import Reading
+from ledger.log import PersonHead, read_head, reading_chains
 from tests import databases
 from tests.bench.town import BANKS, CATEGORIES, PURPOSE
 from tests.gateway.world import REGULATOR, new_house
@@ -51,10 +55,17 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-def append_all(tx: Transaction, leaves: Sequence[Ready]) -> list[Entry]:
+def _chains(house: House, _conn: Connection, leaves: Sequence[Ready]) -> list[Reading[Any]]:
+    return [reading_chains(house.shard, [tag for leaf in leaves if (tag := leaf.draft.tag) is not None])]
+
+
+def _append_all(tx: Transaction, leaves: Sequence[Ready], chains: Mapping[bytes, PersonHead]) -> list[Entry]:
     """A batch of answered queries, made ready before."""
-    tx.appender.load_subjects([tag for leaf in leaves if (tag := leaf.draft.tag) is not None])
+    tx.appender.meet(chains)
     return [tx.record(leaf) for leaf in leaves]
+
+
+append_all = Grouped(_chains, _append_all)
 
 
 def ready_all(house: House, tags: Sequence[bytes]) -> list[Draft | Ready]:
