@@ -160,10 +160,9 @@ class House:
                 tx = Transaction(self, conn, head, max(self.clock(), head.at), policy)
                 self._work(tx, batch, news, found)
                 tx.telling.write(conn)
-                after = tx.appender.flush()
                 # Before anything of this batch is handed out: its receipts are by the key of its leaves.
                 receipts = receipts_of(self, conn) if news.keys or tx.resigned else self.receipts
-                self._commit(conn, head, after)
+                after = self._commit(tx, head)
         self.receipts = receipts
         self.seen, self.sealing = after, tx.sealing or (None if tx.joined else self.sealing)
         self.policy, self.said_of_epochs = tx.policy, tx.epochs
@@ -210,7 +209,11 @@ class House:
         only = only_group(batch)
         for handler, slots in groups.items():
             payloads = [slot.payload for slot in slots]
-            outcomes = handler(tx, payloads) if only is None else only.work(tx, payloads, *found)
+            if only is None:
+                outcomes = handler(tx, payloads)
+                tx.flush()
+            else:  # what it leaves to be written goes with the commit
+                outcomes = only.work(tx, payloads, *found)
             for slot, outcome in zip(slots, outcomes, strict=True):
                 slot.result = outcome
 
@@ -245,15 +248,18 @@ class House:
             raise EvidenceBroken("sealed details are wrapped under a key that is not there")
         return self.sealed_keys[version].open("ledger_sealed", "blob", bytes.fromhex(digest), stored)
 
-    def _commit(self, conn: sa.Connection, before: Head, after: Head) -> None:
-        """Commit; when the outcome is unknown, read back whether the last leaf stands."""
+    def _commit(self, tx: Transaction, before: Head) -> Head:
+        """Write the rest and commit; when the outcome is unknown, read back whether the last leaf stands."""
+        after = tx.appender.head
         try:
-            conn.commit()
+            tx.flush(commits=True)
         except sa.exc.DBAPIError as error:
-            conn.invalidate(error)  # closed for good: if its transaction is open still, it ends, lock and all
+            # Closed for good: if its transaction is open still, it ends, lock and all.
+            tx.conn.invalidate(error)
             if after.size == before.size or not self._stands(after):
                 raise LedgerUnavailable("the ledger could not be written") from error
             log.warning("commit.read_back", size=after.size)
+        return after
 
     def _stands(self, after: Head) -> bool:
         try:

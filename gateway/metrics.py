@@ -31,7 +31,7 @@ BATCH = Histogram(
 )
 LOCKED = Histogram(
     "chengxin_lock_held_seconds",
-    "How long the head lock was held, commit included",
+    "How long the head lock was held after what is read with it, commit included",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
 )
 EVIDENCE_BROKEN = Counter(

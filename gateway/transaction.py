@@ -60,6 +60,7 @@ class Transaction:
         self.policy = policy
         self.sealing: SealingKey | None = None
         self.telling = Telling()
+        self._later: list[Call] = []
         self.epochs = house.said_of_epochs
         self.rekeyed = False  # data keys were replaced: what was looked up before may be of the old ones
         self.joined = False  # a regulator's key came or went: what is sealed from now on goes to those of now
@@ -156,6 +157,20 @@ class Transaction:
         """What remembers that these were spent."""
         spent = [{"key": one.key, "nonce": one.nonce, "expires": one.expires} for one in nonces]
         return to_insert(self.conn, request_nonces, spent)
+
+    def write_later(self, calls: Sequence[Call]) -> None:
+        """Have these written with the leaves that are still to be written, in one exchange: by `flush`."""
+        self._later += calls
+
+    def flush(self, *, commits: bool = False) -> Head:
+        """Write what is still to be written; the head then. With `commits` the transaction ends with it."""
+        later, self._later = self._later, []
+        return self.appender.flush(later, commits=commits)
+
+    def forget(self, mark: int) -> None:
+        """Forget what was appended after `mark`, and all that was still to be written."""
+        self._later = []
+        self.appender.rewind(mark)
 
     def _seal(self, details: bytes, salt: bytes) -> tuple[str, bytes]:
         """Seal a leaf's details for the appender: the id of the sealing key, and the blob."""

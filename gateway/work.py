@@ -43,14 +43,15 @@ class Grouped(Generic[P, R]):
     """Work that is done for all of a group at once; `work` returns an outcome for each, in order.
 
     `first` says what has to be read before it, knowing only what stood before the lock; `work` is handed
-    what was found, after the payloads.
+    what was found, after the payloads. What it writes last of all it leaves to `Transaction.write_later`: to
+    be sent with the leaves, and with the commit where nothing else is in the batch.
     """
 
     first: Callable[[House, sa.Connection, Sequence[P]], Sequence[Reading[Any]]]
     work: Callable[..., list[R]]
 
     def __call__(self, tx: Transaction, payloads: Sequence[P]) -> list[R]:
-        """The same inside a transaction in which something has been done already."""
+        """The same inside a transaction that does other things too, before it and after."""
         return self.work(tx, payloads, *together(tx.conn, *self.first(tx.house, tx.conn, payloads)))
 
 
@@ -84,10 +85,10 @@ def run_in_savepoint(tx: Transaction, slot: Slot[Any, Any]) -> None:
     try:
         slot.result = act.run(tx)
         db.require_sound(tx.conn)  # an act that passes over a failed statement fails itself, not the batch
-        tx.appender.flush()
+        tx.flush()
     except Exception as error:  # noqa: BLE001  the act's own failure, handed to whoever waits for it
         savepoint.rollback()
-        tx.appender.rewind(mark)
+        tx.forget(mark)
         tx.telling.rewind(told)
         tx.policy, tx.epochs = policy, epochs
         slot.error = error

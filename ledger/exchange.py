@@ -3,11 +3,12 @@
     found = alone(conn, reading)               # a reading yields the calls it needs, is sent their rows
     one, other = together(conn, this, that)    # several, in one round trip
     run(conn, calls)                           # what is only written
+    run(conn, calls, commits=True)             # and ends the transaction with it
 
-Invariant: an exchange runs inside the transaction that SQLAlchemy has open on the connection and ends none:
-commit, rollback, savepoints and locks stay where they are. Statements run in the order of their calls. The
-first that fails raises what SQLAlchemy raises for it, and none after it has any effect. Listeners to
-`before_cursor_execute` hear each statement, whose parameters they cannot change.
+Invariant: an exchange runs inside the transaction that SQLAlchemy has open on the connection and ends none
+unless it is told to: rollback, savepoints and locks stay where they are. Statements run in the order of their
+calls. The first that fails raises what SQLAlchemy raises for it, and none after it has any effect, a commit
+least of all. Listeners to `before_cursor_execute` hear each statement, whose parameters they cannot change.
 
 On PostgreSQL an exchange is one round trip (libpq's pipeline mode): each connection prepares a statement
 when it first runs it, values and rows are binary. On SQLite the calls run one after another.
@@ -74,14 +75,25 @@ def together(conn: sa.Connection, *readings: Reading[Any]) -> list[Any]:
     return results
 
 
-def run(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]]:
-    """Run these in one exchange; the rows of each, none of one that only writes."""
-    if not calls:
+def run(conn: sa.Connection, calls: Sequence[Call], *, commits: bool = False) -> list[list[Row]]:
+    """Run these in one exchange; the rows of each, none of one that only writes.
+
+    With `commits` the transaction ends with them. Where an error then says that the connection is lost, or
+    comes from the commit itself, the caller does not know whether it took effect.
+    """
+    if not calls and not commits:
         return []
     if not conn.in_transaction():
         conn.begin()  # as SQLAlchemy would by itself
-    exchange = _on_postgresql if conn.dialect.name == POSTGRESQL else _on_sqlite
-    return exchange(conn, calls)
+    if not calls:
+        found = []
+    elif conn.dialect.name == POSTGRESQL:
+        found = _on_postgresql(conn, calls, commits=commits)
+    else:
+        found = _on_sqlite(conn, calls)
+    if commits:
+        conn.commit()  # on PostgreSQL it has happened with the calls, and the driver says nothing more
+    return found
 
 
 def _tell(conn: sa.Connection, text: str, values: Any, *, many: bool = False) -> None:
@@ -151,7 +163,7 @@ def _session(conn: sa.Connection, driver: Any) -> _Session:
     return known
 
 
-def _on_postgresql(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]]:
+def _on_postgresql(conn: sa.Connection, calls: Sequence[Call], *, commits: bool = False) -> list[list[Row]]:
     driver: Any = conn.connection.driver_connection
     bound = [(call.statement.on_postgresql, call.given) for call in calls]
     messages: list[Message] = []
@@ -163,14 +175,14 @@ def _on_postgresql(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]
             values = form.values(given)
             _tell(conn, form.text, values)
             messages.append((form, values))
-        results = send(driver, messages)
+        results = send(driver, messages, commits=commits)
     except BaseException as error:  # noqa: BLE001  raised again, as SQLAlchemy's
         broken_off = (
             isinstance(error, OperationalError) or driver.pgconn.pipeline_status != PipelineStatus.OFF
         )
         _fail(conn, error, bound[0][0].text, broken_off=broken_off)
     found: list[list[Row]] = []
-    for (form, sent), result in zip(messages, results, strict=True):
+    for (form, sent), result in zip(messages, results, strict=False):
         if result.status not in _DONE:
             refused = error_from_result(result, encoding="utf-8")
             _fail(conn, refused, form.text, broken_off=refused.sqlstate in _OUT_OF_STEP)
@@ -179,11 +191,13 @@ def _on_postgresql(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]
         else:
             session.transformer.set_pgresult(result)
             found.append(session.transformer.load_rows(0, result.ntuples, form.make_row))
+    if commits and results[-1].status not in _DONE:  # a ROLLBACK it is not: all before it were done
+        _fail(conn, error_from_result(results[-1], encoding="utf-8"), "COMMIT")
     return found
 
 
-def send(driver: Any, messages: Sequence[Message]) -> list[Any]:
-    """Send all of these and wait for the result of each (libpq's), failed ones too.
+def send(driver: Any, messages: Sequence[Message], *, commits: bool = False) -> list[Any]:
+    """Send all of these and wait for the result of each (libpq's), failed ones too; `commits` adds COMMIT's.
 
     Opens the driver's transaction as the driver would. A driver's error here means that the exchange did not
     come to its end: the connection is good for nothing more.
@@ -198,12 +212,14 @@ def send(driver: Any, messages: Sequence[Message]) -> list[Any]:
             pgconn.send_prepare(form.name, form.text.encode())
         else:
             pgconn.send_query_prepared(form.name, values, form.formats, result_format=Format.BINARY)
+    if commits:
+        pgconn.send_query_params(b"COMMIT", None)
     pgconn.pipeline_sync()
     results: list[Any] = driver.wait(_results(pgconn))
     pgconn.exit_pipeline_mode()
     if opens and results.pop(0).status not in _DONE:
         raise OperationalError("no transaction could be opened")
-    if len(results) != len(messages):
+    if len(results) != len(messages) + commits:
         raise OperationalError("an exchange came back with other results than were asked for")
     return results
 

@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy.exc import DataError
 
 from keys.signing import Random
+from ledger.chains import BROKEN, END_OF_LOG, PersonHead, reading_chains
 from ledger.drafts import (
     SALT_SIZE,
     TAG_SIZE,
@@ -38,11 +40,10 @@ from ledger.drafts import (
 from ledger.entries import MAX_LEAF
 from ledger.errors import LogBusy, MalformedLeaf
 from ledger.exchange import Reading, alone, run
-from ledger.fixed import Call
-from ledger.members import END_OF_COUNT
+from ledger.fixed import POSTGRESQL, Both, Call
 from ledger.merkle import HASH_SIZE, leaf_hash
-from ledger.rows import NO_HASH, Head, lock_head, open_shard, read_head
-from ledger.sets import both, same, to_insert_tuples, to_upsert_tuples
+from ledger.rows import Head, lock_head, open_shard, read_head
+from ledger.sets import to_insert_tuples, to_upsert_tuples
 from ledger.tables import ledger_head, ledger_leaves, ledger_sealed, ledger_subjects
 
 __all__ = [
@@ -57,20 +58,12 @@ __all__ = [
     "read_head",
 ]
 
-_TAGS_PER_READ: Final = 10_000  # well under SQLite's 32,766 bound values
-_END: Final = END_OF_COUNT - 1_000_000
-"""No log and no person's chain that ends below grows beyond what a leaf can say in one transaction."""
 _OF_LEAF: Final = ("shard", "idx", "leaf", "leaf_hash", "type", "tag", "n", "about")
 _OF_SEALED: Final = ("shard", "sha256", "idx", "epoch", "blob")
 _OF_SUBJECT: Final = ("shard", "tag", "n", "leaf_hash")
 
 # Built once: building a statement costs more than running it.
-_PEOPLE: Final = both(
-    lambda among: select(ledger_subjects.c.tag, ledger_subjects.c.n, ledger_subjects.c.leaf_hash).where(
-        ledger_subjects.c.shard == bindparam("of_shard"), among(ledger_subjects.c.tag, "tags")
-    )
-)
-_MOVE_HEAD: Final = same(
+_MOVE: Final = (
     update(ledger_head)
     .where(
         ledger_head.c.shard == bindparam("of_shard"),
@@ -85,16 +78,13 @@ _MOVE_HEAD: Final = same(
     )
     .returning(ledger_head.c.size)
 )
+_MOVED: Final = _MOVE.cte("moved")
+# PostgreSQL's fails by itself, so that nothing after it has any effect, the commit of its exchange neither.
+_MOVE_HEAD: Final = Both(_MOVE, select((1 // func.count()).label("moved")).select_from(_MOVED))
+_DIVISION_BY_ZERO: Final = "22012"
 
 HeadMac = Callable[[Head], bytes]
 """head -> what tells later that this writer made it."""
-
-
-class PersonHead(msgspec.Struct, frozen=True):
-    """The last leaf of a person's chain: its number among theirs, and its hash (32 bytes)."""
-
-    n: int
-    leaf_hash: bytes
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -106,23 +96,6 @@ class _Pending(msgspec.Struct, frozen=True):
     person_before: PersonHead | None
     hash_before: bytes
     frame_before: Frame
-
-
-_NOBODY_YET: Final = PersonHead(0, NO_HASH)
-_BROKEN: Final = PersonHead(-1, NO_HASH)
-"""Of a row that is no head: SQLite keeps whatever an intruder leaves in a column."""
-
-
-def reading_chains(shard: int, tags: Iterable[bytes]) -> Reading[dict[bytes, PersonHead]]:
-    """The heads of these persons' chains; a tag without a row is a new person's."""
-    wanted = sorted(set(tags))
-    chains = dict.fromkeys(wanted, _NOBODY_YET)
-    for first in range(0, len(wanted), _TAGS_PER_READ):
-        found = yield Call(_PEOPLE, {"of_shard": shard, "tags": wanted[first : first + _TAGS_PER_READ]})
-        for tag, n, last in found:
-            sound = type(n) is int and 0 < n < _END and type(last) is bytes and len(last) == HASH_SIZE
-            chains[tag] = PersonHead(n, last) if sound else _BROKEN
-    return chains
 
 
 class Appender:
@@ -150,7 +123,7 @@ class Appender:
         """
         if at < head.at:
             raise LogBusy("time would run backwards in the log")
-        if len(head.leaf_hash) != HASH_SIZE or not 0 <= head.size < _END:
+        if len(head.leaf_hash) != HASH_SIZE or not 0 <= head.size < END_OF_LOG:
             raise MalformedLeaf("the head of the log is none")
         self._conn = conn
         self._shard = shard
@@ -186,7 +159,7 @@ class Appender:
 
     def continues(self, tag: bytes) -> bool:
         """Whether a leaf about this person can be appended: not where the head of their chain is broken."""
-        return self._people.get(tag) is not _BROKEN
+        return self._people.get(tag) is not BROKEN
 
     def append(self, draft: Draft | Ready) -> Entry:
         """Make the next leaf. Raises MalformedLeaf, and then nothing was appended.
@@ -232,23 +205,35 @@ class Appender:
             if tag is not None and undone.person_before is not None:
                 self._people[tag] = undone.person_before
 
-    def flush(self, also: Sequence[Call] = ()) -> Head:
+    def flush(self, also: Sequence[Call] = (), *, commits: bool = False) -> Head:
         """Write what was appended: leaves, sealed details, persons' heads, the log's head; a statement each.
 
-        `also` is what a caller has to write, before it and in the same exchange. Raises LogBusy when the head
-        row is not as it was locked, which no caller that holds the lock can see.
+        `also` is what a caller has to write, before it and in the same exchange; with `commits` the caller's
+        transaction ends here (`exchange.run` says what an error then leaves open). Raises LogBusy when the
+        head row is not as it was locked, which no caller that holds the lock can see.
         """
         if not self._pending:
-            run(self._conn, also)
+            run(self._conn, also, commits=commits)
             return self._head
         after = self.head
-        calls = [*also, *self._to_write(), self._to_move(self._head, after)]
-        if not run(self._conn, calls)[-1]:
-            raise LogBusy("the head moved under the lock")
+        self._move([*also, *self._to_write(), self._to_move(self._head, after)], commits=commits)
         self._head = after
         self._written += len(self._pending)
         self._pending.clear()
         return after
+
+    def _move(self, calls: Sequence[Call], *, commits: bool) -> None:
+        """Run these, the last of which moves the head, and commit once it has."""
+        at_once = commits and self._conn.dialect.name == POSTGRESQL
+        try:
+            if not run(self._conn, calls, commits=at_once)[-1]:
+                raise LogBusy("the head moved under the lock")
+        except DataError as error:
+            if getattr(error.orig, "sqlstate", None) == _DIVISION_BY_ZERO:
+                raise LogBusy("the head moved under the lock") from error
+            raise
+        if commits and not at_once:
+            run(self._conn, (), commits=True)
 
     def _to_write(self) -> list[Call]:
         conn, shard = self._conn, self._shard
@@ -289,6 +274,6 @@ class Appender:
         if tag not in self._people:
             self.load_subjects([tag])
         person = self._people[tag]
-        if person is _BROKEN:
+        if person is BROKEN:
             raise MalformedLeaf("the head of a person's chain is none")
         return person

@@ -85,7 +85,7 @@ def _rule_batch(
         else:  # 3, 4
             ruled.append(ahead.get(id(ask)) or _rule(tx, held, meter, ask, taken=id(ask) in ahead))
     kept = tx.to_keep([ask.signer.nonce for ask in live if id(ask) not in moved])
-    tx.appender.flush(also=[*kept, *meter.to_write(), *holding.to_write(tx, held)])
+    tx.write_later([*kept, *meter.to_write(), *holding.to_write(tx, held)])
     return ruled
 
 

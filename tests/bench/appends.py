@@ -32,9 +32,10 @@ from gateway.opening import open_house
 from gateway.transaction import Transaction, prepare
 from gateway.work import Grouped
 from keys.sealing import generate_x25519
+from ledger.chains import PersonHead, reading_chains
 from ledger.drafts import Draft, Entry, Ready
 from ledger.exchange import Reading
-from ledger.log import PersonHead, read_head, reading_chains
+from ledger.log import read_head
 from tests import databases
 from tests.bench.town import BANKS, CATEGORIES, PURPOSE
 from tests.gateway.world import REGULATOR, new_house

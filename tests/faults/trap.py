@@ -159,9 +159,12 @@ def _watch_postgresql(trap: Trap) -> None:
 
     sent = exchange.send
 
-    def pass_together(driver: Any, messages: Any) -> Any:
+    def pass_together(driver: Any, messages: Any, *, commits: bool = False) -> Any:
+        def send() -> Any:
+            return sent(driver, messages, commits=commits)
+
         said = "; ".join(form.text for form, _ in messages)
-        return trap.statement(driver, said, lambda: sent(driver, messages))
+        return trap.statement(driver, said, (lambda: trap.commit(driver, send)) if commits else send)
 
     exchange.send = pass_together
     commit = psycopg.Connection.commit

@@ -22,6 +22,7 @@ from gateway.tables import institutions
 from gateway.transaction import Transaction
 from keys.canonical import canonical
 from keys.sealing import generate_x25519
+from ledger import exchange
 from ledger.errors import LogBusy
 from tests import databases
 from tests.gateway import kit
@@ -192,20 +193,31 @@ class FlakyPostgres(psycopg.Connection[Any]):
     """A real connection that the server ends just before the next COMMIT of a write, or just after it."""
 
     def commit(self) -> None:
+        self.flakily(super().commit)
+
+    def flakily(self, commit: Callable[[], Any]) -> Any:
+        """Commit, in an exchange or by itself, with what is to go wrong."""
         if self.read_only or not Flaky.fails:
-            super().commit()
-            return
+            return commit()
         mode, Flaky.fails = Flaky.fails, ""
         if mode == "after":
-            super().commit()
+            commit()
         with databases.postgres().connect() as admin:
             admin.execute("SELECT pg_terminate_backend(%s, 10000)", [self.info.backend_pid])
-        super().commit() if mode == "before" else self.execute("SELECT 1")
+        return commit() if mode == "before" else self.execute("SELECT 1")
 
 
 @pytest.fixture
-def flaky(world: World) -> Iterator[World]:
+def flaky(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The house on connections that can be told to fail their next commit."""
+    send = exchange.send
+
+    def flaky_send(driver: Any, messages: Any, *, commits: bool = False) -> Any:
+        if commits and isinstance(driver, FlakyPostgres):
+            return driver.flakily(lambda: send(driver, messages, commits=True))
+        return send(driver, messages, commits=commits)
+
+    monkeypatch.setattr(exchange, "send", flaky_send)
     whole = world.house.engine
     engine = provision.engine_of(world.house.settings)
 

@@ -51,9 +51,9 @@ def test_plans_are_made_anew_now_and_then(conn: sa.Connection, monkeypatch: pyte
     sent: list[list[bool]] = []
     send = exchange.send
 
-    def noting(driver: Any, messages: Any) -> list[Any]:
+    def noting(driver: Any, messages: Any, **how: bool) -> list[Any]:
         sent.append([values is None for _, values in messages])
-        return send(driver, messages)
+        return send(driver, messages, **how)
 
     monkeypatch.setattr(exchange, "send", noting)
     monkeypatch.setattr(exchange, "_PLANS_SERVE", 3)

@@ -94,10 +94,10 @@ def test_a_batch_takes_three_exchanges(
     name = f"_on_{shared.house.engine.dialect.name}"
     exchange: Any = getattr(ledger.exchange, name)
 
-    def counting(conn: sa.Connection, calls: Sequence[Call]) -> list[list[Row]]:
+    def counting(conn: sa.Connection, calls: Sequence[Call], **how: bool) -> list[list[Row]]:
         if threading.get_ident() == batch.thread:
             counted.append(len(calls))
-        found: list[list[Row]] = exchange(conn, calls)
+        found: list[list[Row]] = exchange(conn, calls, **how)
         return found
 
     with batches(shared) as batch:
