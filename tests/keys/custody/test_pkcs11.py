@@ -15,6 +15,7 @@ import pytest
 
 from keys.canonical import b64u, canonical, parse_canonical
 from keys.custody import Custody, storage
+from keys.custody.module import alone
 from keys.custody.pkcs11 import (
     Pkcs11Custody,
     TokenAccess,
@@ -294,13 +295,33 @@ def test_a_child_opens_its_own_session_and_both_work(
     for thread in threads:
         thread.start()
     try:
-        for _ in range(10):
+        for _ in range(5):
             assert in_child(lambda: Pkcs11Provider().open(directory).mac("index-1", b"m")) == expected
     finally:
         done.set()
         for thread in threads:
             thread.join()
     assert custody.mac("index-1", b"m") == expected
+
+
+def test_a_fork_waits_for_the_thread_that_is_inside_a_module() -> None:
+    """Else the child has the module as it was in the middle of a call, and hangs or dies in its own first."""
+    inside, entered = threading.Event(), threading.Event()
+
+    def call() -> None:
+        with alone():
+            inside.set()
+            entered.set()
+            sum(range(5_000_000))  # as long as a fork would take to come in between
+            inside.clear()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert entered.wait(30)
+    try:
+        assert in_child(lambda: b"in" if inside.is_set() else b"out") == b"out"
+    finally:
+        thread.join()
 
 
 def test_workers_open_after_the_fork_what_the_parent_had_closed(
