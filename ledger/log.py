@@ -229,7 +229,7 @@ class Appender:
             if not run(self._conn, calls, commits=at_once)[-1]:
                 raise LogBusy("the head moved under the lock")
         except DataError as error:
-            if getattr(error.orig, "sqlstate", None) == _DIVISION_BY_ZERO:
+            if getattr(error.orig, "sqlstate", None) == _DIVISION_BY_ZERO:  # nothing else here divides
                 raise LogBusy("the head moved under the lock") from error
             raise
         if commits and not at_once:

@@ -11,6 +11,7 @@ be inside one at once, not even on two sessions: `alone` is one lock for the who
 
 from __future__ import annotations
 
+import logging  # noqa: F401  its hook is to be there before ours: see below
 import os
 import threading
 from collections import Counter
@@ -48,6 +49,8 @@ class _Process:
 
 
 _PROCESS: Final = _Process()
+# Hooks registered last run first: who waits for the module must not hold the lock of logging yet, which the
+# thread inside may want.
 os.register_at_fork(before=_PROCESS.hold, after_in_parent=_PROCESS.release, after_in_child=_PROCESS.forked)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import traceback
@@ -29,6 +30,28 @@ from tests import softhsm
 from tests.keys.conftest import KEYS, FileProvider, Pkcs11Provider, Provider
 
 COUNT_LOW, FINAL_TRY, LOCKED = 0x10000, 0x20000, 0x40000
+
+
+LOGS_INSIDE = """
+from keys.custody.module import alone
+import os, threading
+inside, forking = threading.Event(), threading.Event()
+os.register_at_fork(before=forking.set)
+import logging
+def call():
+    with alone():
+        inside.set()
+        forking.wait()
+        logging.getLogger("inside")
+thread = threading.Thread(target=call)
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+thread.join()
+"""
 
 
 @pytest.fixture(params=[Pkcs11Provider], ids=["pkcs11"])
@@ -322,6 +345,11 @@ def test_a_fork_waits_for_the_thread_that_is_inside_a_module() -> None:
         assert in_child(lambda: b"in" if inside.is_set() else b"out") == b"out"
     finally:
         thread.join()
+
+
+def test_a_fork_that_waits_holds_nothing_that_the_thread_inside_may_want() -> None:
+    """Hooks run in the reverse order of their registration, and logging has one that takes its lock."""
+    subprocess.run([sys.executable, "-c", LOGS_INSIDE], check=True, timeout=60)
 
 
 def test_workers_open_after_the_fork_what_the_parent_had_closed(
