@@ -83,7 +83,7 @@ def write(house: House, writers: int, seconds: float, *, crowded: bool = False) 
 
     def work(own: int, many: int) -> None:
         try:
-            while time.perf_counter() < end:
+            while not counts[own] or time.perf_counter() < end:  # one each, however late they begin
                 theirs = list(itertools.islice(tags, many))
                 for slot in house.lane.submit_all(append_all, ready_all(house, theirs), [None] * many):
                     slot.taken()
